@@ -1,0 +1,323 @@
+"""The protocols through which core and the screens act on the world; `tui.backend` implements them.
+
+All calls block and raise `tui.core.errors.WizardError`; the app runs them in its own threads. Kubernetes objects are plain
+dicts as the API server sends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from tui.core.prom.collector import Scrape
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of Kubernetes objects: `api_version` "v1" or "apps/v1", `kind` "ConfigMap", `plural` "configmaps"."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def group(self) -> str:
+        """The API group, "" for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
+POD = Kind("v1", "Pod", "pods")
+SECRET = Kind("v1", "Secret", "secrets")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One context of the kubeconfig, as far as it can be known without the network."""
+
+    name: str
+    cluster: str
+    server: str
+    user: str
+    namespace: str = "default"
+    current: bool = False
+    problem: str = ""  # why it cannot be used, already translated
+
+
+@dataclass(frozen=True)
+class Access:
+    """A right to ask for. `name` "" means every object; `subresource` e.g. "exec"."""
+
+    verb: str
+    kind: Kind
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        resource = self.kind.plural + (f".{self.kind.group}" if self.kind.group else "")
+        resource += f"/{self.subresource}" if self.subresource else ""
+        return f"{self.verb} {resource}" + (f" {self.name}" if self.name else "")
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a server-side apply answered: the object (for a dry run: as it would be) and its Warning headers."""
+
+    object: Object
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExecResult:
+    """The outcome of a command in a container."""
+
+    stdout: bytes
+    stderr: bytes
+    code: int
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason")."""
+
+    desired: int
+    updated: int
+    available: int
+    done: bool
+    pods: Mapping[str, str] = field(default_factory=dict)
+
+
+class Cluster(Protocol):
+    """One Kubernetes cluster through one context (backend.cluster)."""
+
+    context: str
+    server: str
+
+    def whoami(self) -> str:
+        """The user name that the API server sees (SelfSubjectReview)."""
+        ...
+
+    def version(self) -> str:
+        """The API server's version, e.g. "v1.36.2"."""
+        ...
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """One object. Raises NotFoundError, ForbiddenError, UnreachableError."""
+        ...
+
+    def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
+        """All objects of a kind, in one namespace or (namespace "") in all; paged. kind and apiVersion are filled in."""
+        ...
+
+    def apply(
+        self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool, force: bool = False
+    ) -> Applied:
+        """Server-side apply of a partial object. Raises ConflictError, StaleError, ForbiddenError, WizardError (invalid)."""
+        ...
+
+    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
+        """Strategic merge patch under another manager's name: for undo alone, to give a forced value back."""
+        ...
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Delete the object if it still has this uid."""
+        ...
+
+    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
+        """Access reviews (SelfSubjectAccessReview), in the order asked."""
+        ...
+
+    def wait_rollout(
+        self,
+        namespace: str,
+        name: str,
+        generation: int,
+        *,
+        deadline_s: float,
+        progress: Callable[[Rollout], None],
+        cancelled: Callable[[], bool],
+    ) -> Rollout:
+        """Follow the DaemonSet until `generation` is out on all nodes. Raises DeadlineError with what it waits for."""
+        ...
+
+    def exec(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40) -> ExecResult:
+        """Run a command in a container. A command that exits with a status is no error here."""
+        ...
+
+
+class Clusters(Protocol):
+    """The kubeconfig (backend.kubeconfig)."""
+
+    def contexts(self) -> list[Context]:
+        """Every context, the current one marked; raises UsageError where the kubeconfig cannot be read."""
+        ...
+
+    def connect(self, context: str) -> Cluster:
+        """A client for one context. No request is made yet."""
+        ...
+
+
+@dataclass(frozen=True)
+class AgentInputs:
+    """What a running DataKit says of its inputs (`/v1/dca/stat`): per conf file its state, and the election."""
+
+    loaded: Mapping[str, int]  # path -> 0 failed, 1 ok, 2 changed and not loaded
+    instances: Mapping[str, int]  # input -> number of instances
+    elected: str  # "success", "defeat", "disabled", "banned"
+    leader: str  # the node that holds the election, "" unknown
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Totals of one feed name (`datakit_io_feed_*` in /metrics)."""
+
+    count: float
+    points: float
+    last_s: float  # unix time of the last one
+
+
+class Agent(Protocol):
+    """The DataKit in one pod, asked by exec of `curl` (backend.agent). All raise WizardError when it does not answer."""
+
+    node: str
+    pod: str
+
+    def version(self) -> str: ...
+
+    def inputs(self) -> AgentInputs: ...
+
+    def host_tags(self) -> dict[str, str]: ...
+
+    def election_tags(self) -> dict[str, str]: ...
+
+    def feeds(self) -> dict[str, Feed]: ...
+
+    def uploads(self) -> dict[str, float]:
+        """Points uploaded by status, from `datakit_io_dataway_point_total{category="metric"}` ("OK", "Forbidden", …)."""
+        ...
+
+    def file(self, path: str) -> bytes | None:
+        """A file inside the container; None where it does not exist or is a directory."""
+        ...
+
+    def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
+        """GET `url` from inside the pod (files are paths inside the container). An unreachable target is no exception."""
+        ...
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate as read from a node: names, times (unix seconds) and usages. Keys never leave the node."""
+
+    subject: str
+    issuer: str
+    sans: tuple[str, ...]
+    usages: tuple[str, ...]  # "clientAuth", "serverAuth"
+    not_before_s: float
+    not_after_s: float
+    is_ca: bool
+
+
+@dataclass(frozen=True)
+class CertificateFile:
+    """One file of the three that a client needs, as seen through the DataKit pod of a node."""
+
+    path: str
+    present: bool
+    readable: bool = False
+    certificates: tuple[Certificate, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class NodeCertificates:
+    """What a node has, and whether etcd accepts it (`answers` is the HTTP status of /health, 0 when it did not answer)."""
+
+    node: str
+    ca: CertificateFile
+    cert: CertificateFile
+    key: CertificateFile
+    pair_matches: bool | None
+    answers: int
+    problem: str = ""
+
+
+class Certificates(Protocol):
+    """Reads certificates through the DataKit pods (backend.certificates)."""
+
+    def read(self, agent: Agent, *, ca: str, cert: str, key: str, url: str) -> NodeCertificates:
+        """Look at the three files on one node and try them against `url` (etcd's /health)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The workspace that an API key opens. It never holds the workspace's token."""
+
+    uuid: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard of the studio."""
+
+    uuid: str
+    name: str
+    identifier: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of a query's answer: its group-by tags, and rows of (time in unix ms or None, value)."""
+
+    tags: Mapping[str, str]
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float | None, ...], ...]
+
+
+class Studio(Protocol):
+    """The workspace in the studio, by Open API (backend.studio)."""
+
+    endpoint: str
+
+    def workspace(self) -> Workspace:
+        """Checks the key. Raises UnreachableError (wrong host, wrong key, rate limit), each told apart."""
+        ...
+
+    def query(self, queries: Sequence[str], *, start_ms: int, end_ms: int) -> list[list[Series]]:
+        """DQL queries, answered in order, in as few requests as can be."""
+        ...
+
+    def find_dashboard(self, uuid: str) -> Dashboard | None: ...
+
+    def dashboards(self, search: str = "") -> list[Dashboard]: ...
+
+    def create_dashboard(self, uuid: str, name: str, template: Mapping[str, Any], *, identifier: str) -> Dashboard: ...
+
+    def delete_dashboard(self, uuid: str) -> None: ...
+
+    def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
+        """The page of a dashboard in the console, "" where the console's address is not known."""
+        ...
+
+
+class Backend(Protocol):
+    """What the front doors hand to core and the screens: factories for every port."""
+
+    def clusters(self) -> Clusters: ...
+
+    def agent(self, cluster: Cluster, namespace: str, pod: str, node: str, container: str) -> Agent: ...
+
+    def certificates(self) -> Certificates: ...
+
+    def studio(self, endpoint: str, key: str, console: str = "") -> Studio: ...
