@@ -54,6 +54,14 @@ class UnreachableError(WizardError):
     status = Exit.UNREACHABLE
 
 
+class KeyRejectedError(UnreachableError):
+    """The studio does not accept the API key on this site."""
+
+
+class RateLimitedError(UnreachableError):
+    """The studio turned a request away because there were too many; the key is fine, and nothing was done."""
+
+
 class DeadlineError(WizardError):
     """The deadline passed and the outcome is undecided."""
 
@@ -107,3 +115,9 @@ class PartialError(WizardError):
     """Only part was done; the receipt says what."""
 
     status = Exit.PARTIAL
+
+
+class CancelledError(WizardError):
+    """The person stopped it; the receipt says how far it came."""
+
+    status = Exit.INTERRUPTED

@@ -1,0 +1,151 @@
+"""What the practice studio keeps, in one SQLite file: points by series, and dashboards."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Value = float | str
+
+_SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = OFF;
+CREATE TABLE IF NOT EXISTS series (
+  id INTEGER PRIMARY KEY, measurement TEXT NOT NULL, field TEXT NOT NULL, tags TEXT NOT NULL,
+  UNIQUE (measurement, field, tags)
+);
+CREATE TABLE IF NOT EXISTS point (
+  series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value, PRIMARY KEY (series, time_ms)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS dashboard (uuid TEXT PRIMARY KEY, updated_ms INTEGER NOT NULL, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS workspace (uuid TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point on its way in: a field of a measurement under its tags."""
+
+    measurement: str
+    tags: Mapping[str, str]
+    field: str
+    value: Value
+    time_ms: int
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesKey:
+    """One series: a field of a measurement under one set of tags. There is one object for each, so it is
+    hashed by identity.
+    """
+
+    id: int
+    measurement: str
+    field: str
+    tags: Mapping[str, str]
+
+
+class Store:
+    """The file. Series are few and looked at by every query, so they are held in memory too; points are
+    not.
+    """
+
+    def __init__(self, path: str, workspace_uuid: str) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db.executescript(_SCHEMA)
+        self._series: dict[tuple[str, str, str], SeriesKey] = {}
+        for id_, measurement, field, tags in self._db.execute(
+            "SELECT id, measurement, field, tags FROM series"
+        ):
+            self._series[measurement, field, tags] = SeriesKey(id_, measurement, field, json.loads(tags))
+        row = self._db.execute("SELECT uuid FROM workspace").fetchone()
+        if row is None:
+            self._db.execute("INSERT INTO workspace VALUES (?)", (workspace_uuid,))
+        self.workspace_uuid: str = row[0] if row else workspace_uuid
+
+    def close(self) -> None:
+        """Close the file; the write-ahead log is merged into it."""
+        self._db.close()
+
+    # Points
+
+    def write(self, rows: Iterable[Row]) -> int:
+        """Keep points, the last one of a moment wins. Returns how many."""
+        values = [(self._key(row).id, row.time_ms, row.value) for row in rows]
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT OR REPLACE INTO point VALUES (?, ?, ?)", values)
+        self._db.execute("COMMIT")
+        return len(values)
+
+    def _key(self, row: Row) -> SeriesKey:
+        tags = json.dumps(dict(row.tags), sort_keys=True, ensure_ascii=False)
+        name = (row.measurement, row.field, tags)
+        key = self._series.get(name)
+        if key is None:
+            cursor = self._db.execute("INSERT INTO series (measurement, field, tags) VALUES (?, ?, ?)", name)
+            key = SeriesKey(int(cursor.lastrowid or 0), row.measurement, row.field, json.loads(tags))
+            self._series[name] = key
+        return key
+
+    def series(self, measurement: str | None = None, field: str | None = None) -> list[SeriesKey]:
+        """The series of a measurement and field (None: of any), whether or not they still get points."""
+        return [
+            key
+            for key in self._series.values()
+            if (measurement is None or key.measurement == measurement)
+            and (field is None or key.field == field)
+        ]
+
+    def points(self, series: SeriesKey, start_ms: float, end_ms: float) -> list[tuple[int, Value]]:
+        """The points of one series from start to end, both included, oldest first."""
+        return self._db.execute(
+            "SELECT time_ms, value FROM point WHERE series = ? AND time_ms BETWEEN ? AND ? ORDER BY time_ms",
+            (series.id, start_ms, end_ms),
+        ).fetchall()
+
+    def alive(self, series: SeriesKey, start_ms: float, end_ms: float) -> bool:
+        """Whether the series has a point from start to end."""
+        row = self._db.execute(
+            "SELECT 1 FROM point WHERE series = ? AND time_ms BETWEEN ? AND ? LIMIT 1",
+            (series.id, start_ms, end_ms),
+        ).fetchone()
+        return row is not None
+
+    def prune(self, before_ms: float) -> None:
+        """Forget points older than this, and series that have none left."""
+        self._db.execute("BEGIN")
+        for series in self._series.values():  # by series: the primary key makes it a range delete
+            self._db.execute("DELETE FROM point WHERE series = ? AND time_ms < ?", (series.id, before_ms))
+        kept = {row[0] for row in self._db.execute("SELECT DISTINCT series FROM point")}
+        gone = [name for name, series in self._series.items() if series.id not in kept]
+        for name in gone:
+            self._db.execute("DELETE FROM series WHERE id = ?", (self._series.pop(name).id,))
+        self._db.execute("COMMIT")
+
+    # Dashboards
+
+    def dashboards(self) -> list[dict[str, Any]]:
+        """Every dashboard, the one updated last first."""
+        rows: Sequence[tuple[str]] = self._db.execute(
+            "SELECT body FROM dashboard ORDER BY updated_ms DESC, rowid DESC"
+        ).fetchall()
+        return [json.loads(body) for (body,) in rows]
+
+    def dashboard(self, uuid: str) -> dict[str, Any] | None:
+        """One dashboard."""
+        row = self._db.execute("SELECT body FROM dashboard WHERE uuid = ?", (uuid,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def keep_dashboard(self, body: Mapping[str, Any], now_ms: int) -> None:
+        """Add a dashboard or replace it."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO dashboard VALUES (?, ?, ?)",
+            (body["uuid"], now_ms, json.dumps(dict(body), ensure_ascii=False)),
+        )
+
+    def delete_dashboard(self, uuid: str) -> None:
+        """Remove a dashboard."""
+        self._db.execute("DELETE FROM dashboard WHERE uuid = ?", (uuid,))
