@@ -49,6 +49,7 @@ class Context:
     namespace: str = "default"
     current: bool = False
     problem: str = ""  # why it cannot be used, already translated
+    time_scale: float = 1.0  # how much faster time runs there; other than 1 only on a practice lab on loopback
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class Cluster(Protocol):
 
     context: str
     server: str
+    time_scale: float  # 1.0; a practice lab on loopback says how much faster its time runs
 
     def whoami(self) -> str:
         """The user name that the API server sees (SelfSubjectReview)."""
@@ -131,7 +133,7 @@ class Cluster(Protocol):
         """Delete the object if it still has this uid."""
         ...
 
-    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
+    def allowed(self, wanted: Sequence[Access]) -> Sequence[bool]:
         """Access reviews (SelfSubjectAccessReview), in the order asked."""
         ...
 

@@ -1,0 +1,434 @@
+"""Checks of the way from etcd to DataKit: who collects, with which files, what answers, and what the filter keeps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from tui.core import views
+from tui.core.checks.cluster import names, no_exec
+from tui.core.checks.facts import Facts
+from tui.core.checks.finding import Finding, failed, not_needed, passed, pending, skipped
+from tui.core.errors import WizardError
+from tui.core.ports import CertificateFile, NodeCertificates
+from tui.core.prom.conf import PromInput
+from tui.core.survey import CLUSTER_TAG, AgentPod
+from tui.core.topology import is_loopback
+from tui.i18n import _, ngettext
+
+EXPIRES_SOON_S = 30 * 86400.0
+
+
+def _apply_command(strategy: str) -> str:
+    return f"datakit-wizard answers --strategy {strategy} > answers.toml && datakit-wizard apply -f answers.toml"
+
+
+def discovered(facts: Facts) -> Finding:
+    """Which members etcd has, and where."""
+    topology = facts.survey.topology
+    members = topology.members
+    if not members:
+        return failed(
+            _("no member of etcd is seen"),
+            looked_at=_("pods of kube-system and the nodes' labels"),
+            causes=(topology.why,),
+            object=facts.cluster.context,
+            status="warn",
+        )
+    shown = names([f"{m.node or m.ip}" for m in members])
+    text = ngettext("{n} member: {names}", "{n} members: {names}", len(members)).format(n=len(members), names=shown)
+    if topology.guess:
+        text += " " + _("(a guess from labels)")
+    return passed(text, looked_at=topology.title)
+
+
+def duplicate(facts: Facts) -> Finding:
+    """No member is scraped by more than one DataKit or input."""
+    conf = facts.etcd_conf
+    seen: dict[str, int] = {}
+    for mounted in facts.confs:
+        if mounted.text and (mounted is conf or mounted.text != (conf.text if conf else None)):
+            for found in facts.load(mounted.text).inputs:
+                for url in found.urls:
+                    seen[url] = seen.get(url, 0) + 1
+    twice = sorted(url for url, count in seen.items() if count > 1)
+    if twice:
+        return failed(
+            _("scraped by more than one input: {urls}").format(urls=names(twice)),
+            object=conf.path if conf else "",
+            remedy=_("Keep one input for each address."),
+            status="warn",
+        )
+    if not facts.electing:
+        fixed = sorted({u for i in facts.etcd_inputs() for u in i.urls if "://" in u and not is_loopback(u)})
+        pods = len(facts.ready_pods)
+        if fixed and pods > 1:
+            return failed(
+                _("{n} DataKits scrape the same address {urls}: sums count {n} times").format(
+                    n=pods, urls=names(fixed)
+                ),
+                object=conf.path if conf else "",
+                causes=(_("election is off, and the address is not loopback."),),
+                remedy=_("Set election = true, or scrape each node's own loopback address."),
+                command=_apply_command(facts.survey.topology.proposal),
+                status="warn",
+            )
+    return passed(_("each address is scraped once"))
+
+
+def elected_node(facts: Facts) -> Finding:
+    """The one DataKit that collects can: it runs where the certificates are, and an election takes place."""
+    if not facts.electing:
+        nodes = names([pod.node for pod in facts.collecting_pods])
+        return passed(_("no election: each etcd node collects its own ({nodes})").format(nodes=nodes or "?"))
+    if not facts.may_exec:
+        return no_exec(facts)
+    leader = facts.leader
+    if not leader:
+        return pending(
+            _("no DataKit holds the election yet"),
+            causes=(_("An election takes a few seconds after the pods start."),),
+            remedy=_("If it stays so, look at ENV_NAMESPACE: another cluster may hold the same election."),
+        )
+    pods = facts.collecting_pods
+    if not pods:
+        return pending(_("the elected DataKit, on {node}, is not ready").format(node=leader), object=leader)
+    lacking = _missing_files(facts, pods[0])
+    if lacking:
+        etcd_nodes = facts.survey.etcd_nodes
+        where = (
+            _("{node} runs no etcd, so it has no certificates of etcd.").format(node=leader)
+            if etcd_nodes and leader not in etcd_nodes
+            else _("The files are not where the conf names them.")
+        )
+        return failed(
+            _("the elected DataKit, on {node}, lacks {files}: it reports nothing at all, and no error").format(
+                node=leader, files=names(lacking)
+            ),
+            looked_at=pods[0].name,
+            object=leader,
+            causes=(where, _("A missing certificate stops the input silently: not even up = 0 is sent.")),
+            remedy=_("Let each etcd node collect its own metrics without certificates (strategy {strategy}).").format(
+                strategy=facts.survey.topology.proposal
+            ),
+            command=_apply_command(facts.survey.topology.proposal),
+        )
+    return passed(_("{node} collects").format(node=leader), object=leader)
+
+
+def _missing_files(facts: Facts, pod: AgentPod) -> list[str]:
+    """The files that the conf names and the pod's container lacks."""
+    missing: dict[str, None] = {}
+    for found in facts.etcd_inputs(pod.node):
+        for url in found.urls[:1]:
+            if found.files():
+                seen = facts.certificates(pod, found, url)
+                missing |= {f.path: None for f in (seen.ca, seen.cert, seen.key) if f.path and not f.present}
+    return list(missing)
+
+
+def election_tag(facts: Facts) -> Finding:
+    """Etcd's points will carry the cluster's name, whatever the election does."""
+    inputs = facts.etcd_inputs()
+    named = sorted({str(i.tags[CLUSTER_TAG]) for i in inputs if i.tags.get(CLUSTER_TAG)})
+    if inputs and all(i.tags.get(CLUSTER_TAG) for i in inputs):
+        return passed(_("{tag} = {name}, from the conf").format(tag=CLUSTER_TAG, name=", ".join(named)))
+    name = facts.global_tags.get(CLUSTER_TAG)
+    which = _("election tags") if facts.electing else _("host tags")
+    if name:
+        return passed(_("{tag} = {name}, from the {which}").format(tag=CLUSTER_TAG, name=name, which=which))
+    conf = facts.etcd_conf
+    return failed(
+        _("etcd's points carry no {tag}: the view's cluster filter stays empty").format(tag=CLUSTER_TAG),
+        looked_at=_("the conf's tags and the {which}").format(which=which),
+        object=conf.path if conf else "",
+        causes=(
+            _("An elected input gets election tags, and these lack it; ENV_CLUSTER_NAME_K8S sets host tags alone.")
+            if facts.electing
+            else _("Neither ENV_CLUSTER_NAME_K8S nor ENV_GLOBAL_HOST_TAGS sets it."),
+        ),
+        remedy=_('Write {tag} = "{name}" into [inputs.prom.tags] of etcd.conf.').format(
+            tag=CLUSTER_TAG, name=facts.survey.cluster_name or facts.cluster.context
+        ),
+        command=_apply_command(facts.survey.topology.proposal),
+    )
+
+
+def _each_certificate(facts: Facts) -> list[tuple[AgentPod, PromInput, NodeCertificates]]:
+    """One look at the files on each node that collects, for inputs that name files."""
+    looks = []
+    for pod in facts.collecting_pods:
+        for found in facts.etcd_inputs(pod.node):
+            if found.files():
+                looks += [(pod, found, facts.certificates(pod, found, url)) for url in found.urls[:1]]
+    return looks
+
+
+def _no_certificates(facts: Facts) -> Finding | None:
+    """The outcome of a certificate check where there is nothing to look at, else None."""
+    if not any(i.files() for i in facts.etcd_inputs()):
+        return not_needed(_("The conf names no certificates: plain HTTP."))
+    if not facts.may_exec:
+        return no_exec(facts)
+    if not facts.collecting_pods:
+        return skipped(_("No ready DataKit collects etcd."))
+    return None
+
+
+def cert_readable(facts: Facts) -> Finding:
+    """The files are there and readable on every node that collects."""
+    nothing = _no_certificates(facts)
+    if nothing:
+        return nothing
+    bad = [
+        f"{pod.node}: {file.path} ({file.problem or (_('missing') if not file.present else _('not readable'))})"
+        for pod, _found, seen in _each_certificate(facts)
+        for file in (seen.ca, seen.cert, seen.key)
+        if file.path and not (file.present and file.readable)
+    ]
+    if bad:
+        return failed(
+            _("not readable: {files}").format(files=names(bad)),
+            causes=tuple(bad),
+            object=bad[0].split(":")[0],
+            remedy=_("Mount the directory, or use the paths below /rootfs."),
+            command=_apply_command(facts.survey.topology.proposal),
+        )
+    return passed(_("readable on {nodes}").format(nodes=names([pod.node for pod, _f, _s in _each_certificate(facts)])))
+
+
+def cert_dates(facts: Facts) -> Finding:
+    """No certificate is expired, or will be soon."""
+    nothing = _no_certificates(facts)
+    if nothing:
+        return nothing
+    now = facts.now()
+    expired, soon, newest = [], [], 0.0
+    for pod, _found, seen in _each_certificate(facts):
+        for file in (seen.ca, seen.cert):
+            for certificate in file.certificates:
+                day = f"{datetime.fromtimestamp(certificate.not_after_s, UTC):%Y-%m-%d}"
+                text = f"{pod.node}: {file.path} {day}"
+                newest = max(newest, certificate.not_after_s)
+                if certificate.not_after_s < now or certificate.not_before_s > now:
+                    expired.append(text)
+                elif certificate.not_after_s < now + EXPIRES_SOON_S:
+                    soon.append(text)
+    if expired:
+        return failed(
+            _("expired, or not valid yet: {files}").format(files=names(expired)),
+            causes=tuple(expired),
+            object=expired[0].split(":")[0],
+            remedy=_("Renew it (kubeadm certs renew), then restart the DataKit pods: they read files once."),
+            command="kubeadm certs check-expiration",
+        )
+    if soon:
+        return failed(
+            _("expires within 30 days: {files}").format(files=names(soon)),
+            causes=tuple(soon),
+            remedy=_("Renew it (kubeadm certs renew), then restart the DataKit pods: they read files once."),
+            status="warn",
+        )
+    if not newest:
+        return skipped(_("No certificate could be read."))
+    return passed(_("valid until {day}").format(day=f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d}"))
+
+
+def cert_pair(facts: Facts) -> Finding:
+    """Certificate and key belong together, and may be used by a client."""
+    nothing = _no_certificates(facts)
+    if nothing:
+        return nothing
+    looks = _each_certificate(facts)
+    wrong = [f"{pod.node}: {seen.cert.path}" for pod, _f, seen in looks if seen.pair_matches is False]
+    if wrong:
+        return failed(
+            _("certificate and key do not belong together: {files}").format(files=names(wrong)),
+            object=wrong[0].split(":")[0],
+            remedy=_("Name a pair that was issued together."),
+        )
+    servers = [
+        f"{pod.node}: {seen.cert.path}"
+        for pod, _f, seen in looks
+        if seen.cert.certificates and seen.cert.certificates[0].usages and not _is_client(seen.cert)
+    ]
+    if servers:
+        return failed(
+            _("not for clients (no clientAuth): {files}").format(files=names(servers)),
+            object=servers[0].split(":")[0],
+            remedy=_("Use a client certificate, such as healthcheck-client."),
+        )
+    if any(seen.pair_matches is None for _p, _f, seen in looks):
+        return skipped(_("The pair could not be tried."))
+    return passed(_("certificate and key belong together"))
+
+
+def _is_client(file: CertificateFile) -> bool:
+    return "clientAuth" in file.certificates[0].usages
+
+
+def cert_san(facts: Facts) -> Finding:
+    """The server's certificate names the host of the URL, where the server is verified."""
+    nothing = _no_certificates(facts)
+    if nothing:
+        return nothing
+    unverified = True
+    for pod, found, seen in _each_certificate(facts):
+        unverified = unverified and not found.tls.ca
+        if found.tls.ca and not seen.answers and _is_name_problem(seen.problem):
+            return failed(
+                _("the server's certificate does not name the host of {url}").format(url=found.urls[0]),
+                object=pod.node,
+                causes=(seen.problem,),
+                remedy=_("Use an address that the certificate names: kubeadm's name 127.0.0.1 and the node's address."),
+            )
+    if unverified:
+        return not_needed(_("The conf names no CA: the server is not verified at all."))
+    return passed(_("the server is who the URL says"))
+
+
+def _is_name_problem(problem: str) -> bool:
+    text = problem.lower()
+    return any(word in text for word in ("subject name", "alternative", "hostname", "host name"))
+
+
+def answers(facts: Facts) -> Finding:
+    """Etcd answers from where it is collected, with its metrics."""
+    if not facts.may_exec:
+        return no_exec(facts)
+    pods = facts.collecting_pods
+    if not pods:
+        return pending(_("no ready DataKit collects etcd"))
+    bad, good = [], 0
+    for pod in pods:
+        for found in facts.etcd_inputs(pod.node):
+            for url in found.urls:
+                scrape = facts.scrape(pod, found, url)
+                if scrape.body is None:
+                    bad.append(f"{pod.node}: {url}: {scrape.error}")
+                elif scrape.status != 200:
+                    bad.append(f"{pod.node}: {url}: HTTP {scrape.status}")
+                elif b"etcd_" not in scrape.body:
+                    bad.append(f"{pod.node}: {url}: " + _("the answer holds no metric of etcd"))
+                else:
+                    good += 1
+    if bad:
+        return pending(
+            _("no metrics from {urls}").format(urls=names(bad)),
+            causes=tuple(bad),
+            object=bad[0].split(":")[0],
+            remedy=_("Look whether etcd runs there, and on which addresses it listens."),
+        )
+    return passed(ngettext("{n} address answers", "{n} addresses answer", good).format(n=good))
+
+
+def kept(facts: Facts) -> Finding:
+    """The conf's filters keep something, and which panels of the ETCD view that fills."""
+    fields: dict[str, set[str]] = {}
+    looked_at = _("the bundled scrape of etcd 3.4")
+    for measurement, name in facts.probes:
+        fields.setdefault(measurement, set()).add(name)
+    if facts.may_exec:
+        live = _live_fields(facts)
+        if live:
+            fields, looked_at = live, _("a scrape made just now")
+    count = sum(len(names_) for names_ in fields.values())
+    conf = facts.etcd_conf
+    if not count:
+        return failed(
+            _("the conf's filters drop everything"),
+            looked_at=looked_at,
+            object=conf.path if conf else "",
+            remedy=_("Look at metric_types and metric_name_filter; `datakit-wizard preview` shows what each drops."),
+        )
+    panels = views.fillable(views.view("etcd"), fields)
+    filled = sum(1 for panel in panels if not panel.missing)
+    text = _("{fields} fields, {filled} of {panels} panels of the ETCD view").format(
+        fields=count, filled=filled, panels=len(panels)
+    )
+    if not filled:
+        return failed(
+            text,
+            looked_at=looked_at,
+            object=conf.path if conf else "",
+            causes=(_("The view's fields have other names than this conf gives them."),),
+            remedy=_('Keep the rule prefix = "etcd_", name = "etcd", and no [[inputs.etcd]].'),
+            status="warn",
+        )
+    return passed(text, looked_at=looked_at)
+
+
+def _live_fields(facts: Facts) -> dict[str, set[str]]:
+    fields: dict[str, set[str]] = {}
+    for pod in facts.collecting_pods[:1]:
+        for found in facts.etcd_inputs(pod.node):
+            for url in found.urls[:1]:
+                scrape = facts.scrape(pod, found, url)
+                if scrape.body is None:
+                    continue
+                for point in facts.collected(replace(found, urls=(url,)), scrape).points:
+                    fields.setdefault(point.measurement, set()).update(point.fields)
+    return fields
+
+
+def fed(facts: Facts) -> Finding:
+    """The collecting agents hand etcd's points on."""
+    if not facts.may_exec:
+        return no_exec(facts)
+    pods = facts.collecting_pods
+    if not pods:
+        return pending(_("no ready DataKit collects etcd"))
+    sources = sorted({i.source for i in facts.etcd_inputs()})
+    silent, total = [], 0.0
+    for pod in pods:
+        try:
+            feeds = facts.agent(pod).feeds()
+        except WizardError as error:
+            silent.append(f"{pod.node}: {error.what}")
+            continue
+        count = sum(feed.points for name, feed in feeds.items() if name in {f"prom.{s}" for s in sources})
+        total += count
+        if not count:
+            only_up = any(name == f"prom.{s}.up" for s in sources for name in feeds)
+            silent.append(
+                f"{pod.node}: "
+                + (_("only up points: the scrape fails") if only_up else _("nothing yet: not loaded, or not started"))
+            )
+    if silent:
+        return pending(
+            _("no points of etcd from {nodes}").format(nodes=names(silent)),
+            causes=tuple(silent),
+            object=silent[0].split(":")[0],
+            remedy=_("Look at DataKit's log inside the container."),
+        )
+    return passed(_("{n} points since the pods started").format(n=f"{total:.0f}"))
+
+
+def uploaded(facts: Facts) -> Finding:
+    """The collecting agents' uploads are accepted."""
+    if not facts.may_exec:
+        return no_exec(facts)
+    pods = facts.collecting_pods or facts.ready_pods
+    if not pods:
+        return pending(_("no ready DataKit"))
+    accepted, refused = 0.0, []
+    for pod in pods:
+        try:
+            by_status = facts.agent(pod).uploads()
+        except WizardError as error:
+            refused.append(f"{pod.node}: {error.what}")
+            continue
+        accepted += by_status.get("OK", 0.0)
+        bad = {s: n for s, n in by_status.items() if s not in ("OK", "total") and n}
+        if bad and not by_status.get("OK"):
+            refused.append(f"{pod.node}: " + ", ".join(f"{status} ({n:.0f})" for status, n in sorted(bad.items())))
+    if refused:
+        return pending(
+            _("uploads fail from {nodes}").format(nodes=names(refused)),
+            causes=tuple(refused),
+            object=refused[0].split(":")[0],
+            remedy=_("Look at the address and the token in ENV_DATAWAY, and at the way out of the cluster."),
+        )
+    if not accepted:
+        return pending(_("nothing uploaded yet"), causes=(_("DataKit uploads every 10 seconds."),))
+    return passed(_("{n} points accepted").format(n=f"{accepted:.0f}"))

@@ -1,0 +1,361 @@
+"""What the checks look at, read once a round: the survey, the mounted confs, the agents, and the studio's answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from tui.core import query
+from tui.core.durations import exact
+from tui.core.errors import NotFoundError
+from tui.core.ports import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    Agent,
+    AgentInputs,
+    Backend,
+    Cluster,
+    NodeCertificates,
+    Object,
+    Series,
+    Studio,
+)
+from tui.core.prom.collector import Round, Scrape, collect
+from tui.core.prom.conf import Loaded, PromInput, load
+from tui.core.survey import (
+    CLUSTER_TAG,
+    AgentPod,
+    DataKit,
+    Survey,
+    agent_pods,
+    exec_rights,
+    find_datakit,
+    host_cluster_name,
+    survey,
+    tag_list,
+)
+from tui.i18n import assets
+
+T = TypeVar("T")
+
+CONF_D = "/usr/local/datakit/conf.d/"
+ETCD_PORTS = (":2379/", ":2381/", ":9978/", ":9979/")
+
+
+@dataclass(frozen=True)
+class MountedConf:
+    """One conf file that the DaemonSet mounts: its path in the container, where it comes from, and the text there now.
+
+    `text` is None where the ConfigMap lacks the key: the kubelet then mounts an empty directory.
+    """
+
+    path: str
+    config_map: str
+    key: str
+    text: str | None
+
+
+class Facts:
+    """The things that checks share. Each is read when first asked for; `forget()` drops what may change meanwhile."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        cluster: Cluster,
+        *,
+        namespace: str = "",
+        daemonset: str = "",
+        studio: Studio | None = None,
+        no_studio: str = "",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.backend = backend
+        self.cluster = cluster
+        self.namespace = namespace
+        self.daemonset = daemonset
+        self.studio = studio
+        self.no_studio = no_studio
+        self.now = now
+        self._kept: dict[str, object] = {}
+
+    def forget(self) -> None:
+        """Drop what a later round must read again; the survey's slow-moving parts stay."""
+        kept = self._kept.get("survey")
+        self._kept = {} if kept is None else {"survey": kept}
+
+    def _once(self, name: str, read: Callable[[], T]) -> T:
+        if name not in self._kept:
+            self._kept[name] = read()
+        return self._kept[name]  # type: ignore[return-value]
+
+    # The cluster
+
+    @property
+    def survey(self) -> Survey:
+        """The survey of the chosen DataKit. Raises NotFoundError where there is none."""
+
+        def read() -> Survey:
+            found = find_datakit(self.cluster, self.namespace)
+            chosen = next((d for d in found if not self.daemonset or d.name == self.daemonset), found[0])
+            return survey(self.cluster, chosen)
+
+        return self._once("survey", read)
+
+    @property
+    def datakit(self) -> DataKit:
+        """The DaemonSet as it is in this round, with its pods."""
+
+        def read() -> DataKit:
+            before = self.survey.datakit
+            live = self.cluster.get(DAEMON_SET, before.namespace, before.name)
+            return replace(before, object=live, pods=agent_pods(self.cluster, live))
+
+        return self._once("datakit", read)
+
+    @property
+    def may_exec(self) -> bool:
+        """Whether commands may be run in the DataKit pods."""
+        return all(self.survey.may(access) for access in exec_rights(self.datakit))
+
+    # The conf
+
+    @property
+    def confs(self) -> list[MountedConf]:
+        """Every conf file below conf.d that the DaemonSet mounts from a ConfigMap."""
+        return self._once("confs", lambda: mounted_confs(self.datakit, self.config_map_data))
+
+    def config_map_data(self, name: str) -> dict[str, str]:
+        """The data of a ConfigMap in DataKit's namespace, empty where it does not exist."""
+
+        def read() -> dict[str, str]:
+            try:
+                return dict(self.cluster.get(CONFIG_MAP, self.datakit.namespace, name).get("data") or {})
+            except NotFoundError:
+                return {}
+
+        return self._once(f"config map {name}", read)
+
+    def load(self, text: str, node: str = "") -> Loaded:
+        """A conf as the agent on `node` would read it: its environment is substituted in the text."""
+        env = dict(self.datakit.env)
+        if node:
+            env["ENV_K8S_NODE_NAME"] = node
+        return load(text, env)
+
+    @property
+    def etcd_conf(self) -> MountedConf | None:
+        """The mounted conf that collects etcd; the one called etcd.conf where none loads or several do."""
+        loading = [conf for conf in self.confs if conf.text and any(about_etcd(i) for i in self.load(conf.text).inputs)]
+        named = [conf for conf in self.confs if conf.key == "etcd.conf" or conf.path.endswith("/etcd.conf")]
+        both = [conf for conf in loading if conf in named]
+        return next(iter([*both, *loading, *named]), None)
+
+    def etcd_inputs(self, node: str = "") -> list[PromInput]:
+        """The inputs of the etcd conf that scrape etcd, as the agent on `node` sees them."""
+        conf = self.etcd_conf
+        if conf is None or not conf.text:
+            return []
+        return [i for i in self.load(conf.text, node).inputs if about_etcd(i)]
+
+    @property
+    def interval_s(self) -> float:
+        """The collection interval of etcd in this cluster's time, in seconds."""
+        intervals = [i.interval_s for i in self.etcd_inputs()]
+        return max(intervals, default=60.0) / self.cluster.time_scale
+
+    @property
+    def electing(self) -> bool:
+        """Whether only the elected DataKit collects etcd.
+
+        Any value of ENV_ENABLE_ELECTION, even "false", switches election on (DataKit 1.84.1, internal/config/env.go);
+        without it `election = true` in a conf does nothing.
+        """
+        return bool(self.datakit.env.get("ENV_ENABLE_ELECTION")) and any(i.election for i in self.etcd_inputs())
+
+    @property
+    def global_tags(self) -> dict[str, str]:
+        """The global tags that etcd's points get: election tags under election, else host tags, as the env sets them."""
+        env = self.datakit.env
+        if self.electing:
+            return tag_list(env.get("ENV_GLOBAL_ELECTION_TAGS") or env.get("ENV_GLOBAL_ENV_TAGS", ""))
+        tags = tag_list(env.get("ENV_GLOBAL_HOST_TAGS") or env.get("ENV_GLOBAL_TAGS", ""))
+        name = host_cluster_name(env)
+        return {**tags, CLUSTER_TAG: name} if name else tags
+
+    @property
+    def cluster_name(self) -> str:
+        """The cluster's name on etcd's points: the conf's own tag, else the global tag, "" where neither is set."""
+        for found in self.etcd_inputs():
+            if found.tags.get(CLUSTER_TAG):
+                return str(found.tags[CLUSTER_TAG])
+        return self.global_tags.get(CLUSTER_TAG, "")
+
+    # The agents
+
+    def agent(self, pod: AgentPod) -> Agent:
+        """The DataKit in one pod."""
+        datakit = self.datakit
+        return self.backend.agent(self.cluster, datakit.namespace, pod.name, pod.node, datakit.container)
+
+    @property
+    def ready_pods(self) -> list[AgentPod]:
+        """The DataKit pods that are ready."""
+        return [pod for pod in self.datakit.pods if pod.ready]
+
+    def inputs_of(self, pod: AgentPod) -> AgentInputs:
+        """What the agent in one pod says of its inputs and the election."""
+        return self._once(f"inputs {pod.name}", lambda: self.agent(pod).inputs())
+
+    @property
+    def leader(self) -> str:
+        """The node whose DataKit holds the election, "" where no agent knows one."""
+        for pod in self.ready_pods:
+            leader = self.inputs_of(pod).leader
+            if leader:
+                return leader
+        return ""
+
+    @property
+    def collecting_pods(self) -> list[AgentPod]:
+        """The pods that should collect etcd: the leader's under election, else those on nodes that run etcd."""
+        if self.electing:
+            return [pod for pod in self.ready_pods if pod.node == self.leader]
+        nodes = self.survey.etcd_nodes
+        return [pod for pod in self.ready_pods if pod.node in nodes] if nodes else self.ready_pods
+
+    def certificates(self, pod: AgentPod, found: PromInput, url: str) -> NodeCertificates:
+        """What the node of `pod` has of the files that this input names, and whether etcd accepts them."""
+        tls = found.tls
+        return self._once(
+            f"certificates {pod.name} {url} {tls}",
+            lambda: self.backend.certificates().read(
+                self.agent(pod), ca=first(tls.ca), cert=tls.cert, key=tls.key, url=url
+            ),
+        )
+
+    def scrape(self, pod: AgentPod, found: PromInput, url: str) -> Scrape:
+        """One scrape of etcd from inside the pod, with the files that the conf names."""
+        tls = found.tls
+        return self._once(
+            f"scrape {pod.name} {url}",
+            lambda: self.agent(pod).scrape(url, ca=first(tls.ca), cert=tls.cert, key=tls.key),
+        )
+
+    def collected(self, found: PromInput, scrape: Scrape) -> Round:
+        """What the collector makes of one scrape."""
+        return collect(
+            found,
+            lambda _url: scrape,
+            host_tags=self.global_tags,
+            election_tags=self.global_tags,
+            now_ms=int(self.now() * 1000),
+        )
+
+    # The studio
+
+    @property
+    def probes(self) -> list[tuple[str, str]]:
+        """(measurement, field) of what this conf sends, those first that tell most: judged on the bundled etcd scrape."""
+
+        def read() -> list[tuple[str, str]]:
+            sample = Scrape((assets() / "samples" / "etcd-3.4.txt").read_bytes())
+            names: dict[tuple[str, str], None] = {}
+            for found in self.etcd_inputs():
+                for point in self.collected(replace(found, urls=found.urls[:1]), sample).points:
+                    names |= {(point.measurement, name): None for name in point.fields if "le" not in point.tags}
+            order = (
+                "server_has_leader",
+                "proposals_committed_total",
+                "proposals_applied_total",
+                "proposals_pending",
+            )
+            return sorted(
+                names,
+                key=lambda n: next((i for i, end in enumerate(order) if n[1].endswith(end)), len(order)),
+            )
+
+        return self._once("probes", read)
+
+    def newest_points(self, names: list[tuple[str, str]]) -> list[list[Series]]:
+        """The newest point of each series of each (measurement, field), in one request."""
+        if self.studio is None:
+            return []
+        now = self.now()
+        by = ("host", "instance", CLUSTER_TAG)
+        return self.studio.query(
+            [query.newest(measurement, name, by=by) for measurement, name in names],
+            start_ms=int((now - self.window_s) * 1000),
+            end_ms=int((now + 60) * 1000),
+        )
+
+    @property
+    def window_s(self) -> float:
+        """How far the studio is asked to look back, in seconds."""
+        return max(60.0, 10 * self.interval_s)
+
+    @property
+    def fresh_s(self) -> float:
+        """The age up to which a point counts as fresh: two intervals and the time of an upload."""
+        return 2 * self.interval_s + 30 / self.cluster.time_scale + 1
+
+    @property
+    def fresh_series(self) -> list[Series]:
+        """The series of the first probe whose newest point is fresh; older ones are of an earlier setup."""
+
+        limit = (self.now() - self.fresh_s) * 1000
+        return [series for series in self.all_series if newest_ms(series) >= limit]
+
+    @property
+    def all_series(self) -> list[Series]:
+        """Every series of the first probe in the window, however old its newest point."""
+
+        def read() -> list[Series]:
+            answers = self.newest_points(self.probes[:1])
+            return answers[0] if answers else []
+
+        return self._once("all series", read)
+
+    def describe_interval(self) -> str:
+        """The interval as Go writes it."""
+        return exact(self.interval_s)
+
+
+def first(paths: tuple[str, ...]) -> str:
+    """The first of the CA files, "" where none is named; curl takes one, and etcd's CA is one file."""
+    return paths[0] if paths else ""
+
+
+def newest_ms(series: Series) -> float:
+    """The time of the newest row, 0 where rows carry none."""
+    return max((row[0] for row in series.rows if row and row[0] is not None), default=0.0)
+
+
+def about_etcd(found: PromInput) -> bool:
+    """Whether an input scrapes etcd, by its source or the ports of its URLs."""
+    return "etcd" in found.source.lower() or any(port in f"{url}/" for url in found.urls for port in ETCD_PORTS)
+
+
+def mounted_confs(datakit: DataKit, data_of: Callable[[str], dict[str, str]]) -> list[MountedConf]:
+    """Every `*.conf` below conf.d that comes from a ConfigMap, by subPath or as a directory."""
+    pod: Object = datakit.object["spec"]["template"]["spec"]
+    maps = {volume["name"]: volume["configMap"]["name"] for volume in pod.get("volumes", []) if "configMap" in volume}
+    container: Object = next(c for c in pod["containers"] if c["name"] == datakit.container)
+    found = []
+    for mount in container.get("volumeMounts", []):
+        name = maps.get(mount.get("name", ""))
+        path = mount.get("mountPath", "")
+        if name is None or not path.startswith(CONF_D):
+            continue
+        if mount.get("subPath"):
+            if not path.endswith(".conf"):
+                continue
+            found.append(MountedConf(path, name, mount["subPath"], data_of(name).get(mount["subPath"])))
+        else:
+            found += [
+                MountedConf(f"{path.rstrip('/')}/{key}", name, key, text)
+                for key, text in sorted(data_of(name).items())
+                if key.endswith(".conf")
+            ]
+    return found

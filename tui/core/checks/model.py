@@ -1,0 +1,96 @@
+"""Checks as data: what each one says, what it needs first, and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tui.core.checks.facts import Facts
+from tui.core.checks.finding import Finding
+
+REQUIRED, WARNING, INFO = "required", "warning", "info"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. `title` is a msgid; `needs` are ids that must have passed; `patient` ones are asked again until the deadline."""
+
+    id: str
+    severity: str
+    title: str
+    test: Callable[[Facts], Finding]
+    needs: tuple[str, ...] = ()
+    patient: bool = False
+
+    @property
+    def category(self) -> str:
+        """The part of the id before the slash."""
+        return self.id.split("/")[0]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check's outcome; `status` is "pass", "warn", "fail", "skip" or, while it is asked again, "pending"."""
+
+    id: str
+    context: str
+    route: str
+    category: str
+    severity: str
+    status: str
+    title: str
+    looked_at: str = ""
+    found: str = ""
+    causes: tuple[str, ...] = ()
+    object: str = ""
+    remedy: str = ""
+    command: str = ""
+    skipped_because: str = ""
+    first_seen: str | None = None
+    elapsed_ms: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run over one or more contexts."""
+
+    results: tuple[Result, ...]
+    contexts: tuple[str, ...]
+
+    @property
+    def verdict(self) -> str:
+        """ "fail" if a required check failed, "inconclusive" if one was skipped (or nothing was checked), else "pass"."""
+        required = [result for result in self.results if result.severity == REQUIRED]
+        if any(result.status == "fail" for result in required):
+            return "fail"
+        if not required or any(result.status in ("skip", "pending") for result in required):
+            return "inconclusive"
+        return "pass"
+
+    @property
+    def ok(self) -> bool:
+        """Whether every required check of the chosen route passed."""
+        return self.verdict == "pass"
+
+    @property
+    def first_failure(self) -> Result | None:
+        """The first required check that failed: the first broken hop."""
+        return next((r for r in self.results if r.status == "fail" and r.severity == REQUIRED), None)
+
+
+@dataclass
+class Samples:
+    """Values as they arrive, for a plot: field -> member -> [(unix ms, value)], in order of time."""
+
+    series: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+
+    def add(self, values: Mapping[tuple[str, str], tuple[float, float]]) -> bool:
+        """Add one reading by (field, member); an unchanged time is not a new value. True if any was new."""
+        new = False
+        for (name, member), (time_ms, value) in values.items():
+            points = self.series.setdefault(name, {}).setdefault(member, [])
+            if not points or points[-1][0] < time_ms:
+                points.append((time_ms, value))
+                del points[:-240]
+                new = True
+        return new

@@ -1,0 +1,399 @@
+"""The plan: every change as a server-side dry run, with its diff, the owners in the way, the rights needed and the cost."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tui.core import etcd_conf
+from tui.core import views as view_catalogue
+from tui.core.answers import Answers
+from tui.core.durations import about
+from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, NotFoundError, UsageError
+from tui.core.etcd_conf import KEY as CONF_KEY
+from tui.core.manifests import (
+    CertificateMount,
+    check_config_map,
+    config_map_body,
+    daemon_set_body,
+)
+from tui.core.ownership import FIELD_MANAGER, gitops_owner, managers, owner_notes
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Dashboard, Kind, Object, Studio, Workspace
+from tui.core.receipts import strike_secrets
+from tui.core.survey import CLUSTER_TAG, CONFIG_MAP_NAME, Survey
+from tui.i18n import _, ngettext
+
+CREATE, CHANGE, SAME = "create", "change", "same"
+NOT_COMPARED, COMING = "not compared", "coming"
+
+# One DataKit pod needs about this long to stop, start and collect again; measured nowhere, so it is called "about".
+SECONDS_PER_POD = 30.0
+SECONDS_WITHOUT_DATA = 40.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """One object that would be written. `live` is the object that was reviewed, None where it does not exist yet."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    verb: str
+    body: Object
+    live: Object | None
+    diff: str = ""
+    conflicts: tuple[FieldConflict, ...] = ()
+    owners: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """Kind and name, as kubectl would write them."""
+        return f"{self.kind.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True)
+class ViewChange:
+    """One monitoring view: to be created, there already, not compared (no API key), or not in this version."""
+
+    key: str
+    name: str
+    verb: str
+    uuid: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would change, and what stands in the way. `conf` is the etcd.conf that these answers give, "" for none."""
+
+    answers: Answers
+    survey: Survey
+    conf: str
+    changes: tuple[Change, ...] = ()
+    views: tuple[ViewChange, ...] = ()
+    workspace: Workspace | None = None
+    rights: tuple[tuple[Access, bool], ...] = ()
+    cost: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether apply would write anything; views that could not be compared do not count."""
+        return any(change.verb != SAME for change in self.changes) or any(v.verb == CREATE for v in self.views)
+
+    def blockers(self) -> list[str]:
+        """Why apply would be refused, in words; empty when it may go on."""
+        found = [
+            _("Field {field} of {object} is managed by {manager}.").format(
+                field=conflict.field, object=change.title, manager=conflict.manager
+            )
+            for change in self.changes
+            for conflict in change.conflicts
+        ]
+        if any(change.verb != SAME for change in self.changes):
+            found += [_("You may not {access}.").format(access=a) for a, granted in self.rights if not granted]
+        return found
+
+
+def conf_text(answers: Answers, survey: Survey) -> str:
+    """The etcd.conf that the answers give: their own text, else what strategy and preset make of this cluster."""
+    if answers.etcd.strategy == "none":
+        return ""
+    return etcd_conf.from_answers(named(answers, survey), survey.topology)
+
+
+def named(answers: Answers, survey: Survey) -> Answers:
+    """The answers with the cluster's name filled in: an empty one means the name that host tags carry already.
+
+    Raises UsageError where they carry none, or the vendor's `default`, for then it must be answered.
+    """
+    if answers.cluster.name:
+        return answers
+    if survey.cluster_name in ("", "default"):
+        raise UsageError(
+            _("The cluster has no name yet: its DataKit reports {found}.").format(
+                found=survey.cluster_name or _("none")
+            ),
+            object="answers.toml, [cluster] name",
+            why=_("All seven views filter on {tag}.").format(tag=CLUSTER_TAG),
+            remedy=_("Give it a name there, for example {name}.").format(name=f'name = "{survey.context}"'),
+        )
+    return replace(answers, cluster=replace(answers.cluster, name=survey.cluster_name))
+
+
+def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | None:
+    """The mount that the answers need: none for plain HTTP and for /rootfs, which the vendor's DaemonSet has already."""
+    certificates = answers.certificates
+    if answers.etcd.strategy in ("none", "node-http") or certificates.source in ("none", "rootfs"):
+        return None
+    path = certificates.path or survey.topology.certificate_directory
+    if certificates.source == "secret":
+        source = {"secret": {"secretName": certificates.secret}}
+        return CertificateMount("etcd-certificates", etcd_conf.SECRET_DIRECTORY, source)
+    to_the_letter = answers.etcd.strategy == "tutorial"
+    name = "dir-etcd" if to_the_letter else "etcd-certificates"
+    return CertificateMount(name, path, {"hostPath": {"path": path}}, read_only=not to_the_letter)
+
+
+def cluster_name_env(answers: Answers, survey: Survey) -> dict[str, str]:
+    """The env entry that makes every view filter on one name; none where the host tags carry that name already.
+
+    The strategy `tutorial` leaves the environment alone, as the tutorial's second part does.
+    """
+    if answers.etcd.strategy in ("tutorial", "none") or survey.cluster_name == answers.cluster.name:
+        return {}
+    if survey.cluster_name not in ("", "default"):
+        raise UsageError(
+            _("The name {wanted} differs from what this cluster's DataKit reports: {found}.").format(
+                wanted=answers.cluster.name, found=survey.cluster_name
+            ),
+            object="answers.toml, [cluster] name",
+            why=_("All seven views filter on {tag}; two names would split them.").format(tag=CLUSTER_TAG),
+            remedy=_("Write name = {name} there, or change ENV_CLUSTER_NAME_K8S of the DaemonSet first.").format(
+                name=f'"{survey.cluster_name}"'
+            ),
+        )
+    return {"ENV_CLUSTER_NAME_K8S": answers.cluster.name}
+
+
+def make_plan(cluster: Cluster, survey: Survey, answers: Answers, studio: Studio | None = None) -> Plan:
+    """Dry-run every object on the server and compare the views with the workspace. Changes nothing.
+
+    Raises UsageError (answers that do not fit this cluster), RefusedError (what no apply could do), UnreachableError.
+    """
+    answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
+    conf = conf_text(answers, survey)
+    rights = tuple(
+        (access, granted)
+        for access, granted in survey.rights
+        if access.kind in (CONFIG_MAP, DAEMON_SET) and access.verb in ("get", "patch")
+    )
+    changes: tuple[Change, ...] = ()
+    notes = list(survey.notes)
+    if conf:
+        check_config_map(conf, survey.conf)
+        config_map = config_map_body(survey.datakit.namespace, conf, survey.conf)
+        daemon_set = daemon_set_body(
+            survey.datakit,
+            conf,
+            mount=certificate_mount(answers, survey),
+            env=cluster_name_env(answers, survey),
+        )
+        changes = (
+            dry_run(cluster, CONFIG_MAP, config_map, survey.conf),
+            dry_run(cluster, DAEMON_SET, daemon_set, survey.datakit.object),
+        )
+    tool = gitops_owner(survey.datakit.object)
+    if tool and any(change.verb != SAME for change in changes):
+        notes.append(
+            _("{tool} owns the DaemonSet: its next sync may undo this; keep the change in its source as well.").format(
+                tool=tool
+            )
+        )
+    plan = Plan(answers, survey, conf, changes=changes, rights=rights, notes=tuple(notes))
+    workspace = studio.workspace() if studio and answers.views.create else None
+    plan = replace(plan, workspace=workspace, views=_views(answers, survey, studio, workspace))
+    return replace(plan, cost=cost_sentence(plan))
+
+
+def dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> Change:
+    """What a server-side apply of `body` would do to `live`; a conflict is reported with what forcing it would change.
+
+    A right that is missing is no error here: the change is then shown without its diff, and `Plan.rights` names it.
+    """
+    namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+    owners = [f"{manager} ({operation})" for manager, operation in managers(live or {})]
+    owners += owner_notes(live or {})
+    change = Change(kind, namespace, name, CREATE if live is None else CHANGE, body, live, owners=tuple(owners))
+    conflicts: tuple[FieldConflict, ...] = ()
+    try:
+        applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True)
+    except ConflictError as error:
+        conflicts = tuple(error.conflicts)
+        applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True, force=True)
+    except ForbiddenError:
+        return change
+    diff = object_diff(live, applied.object, f"{kind.plural}/{name}")
+    if live is not None and not diff:
+        return replace(change, verb=SAME, warnings=applied.warnings)
+    return replace(change, diff=diff, conflicts=conflicts, warnings=applied.warnings)
+
+
+_NOISE = (
+    "managedFields",
+    "resourceVersion",
+    "generation",
+    "uid",
+    "creationTimestamp",
+    "selfLink",
+)
+_NOISE_ANNOTATIONS = (
+    "deprecated.daemonset.template.generation",
+    "kubectl.kubernetes.io/last-applied-configuration",
+)
+
+
+def normalised(obj: Object) -> Object:
+    """The object without what every write changes: server-set metadata, status, and kubectl's annotations."""
+    metadata: dict[str, Any] = {k: v for k, v in obj.get("metadata", {}).items() if k not in _NOISE}
+    annotations = {k: v for k, v in (metadata.pop("annotations", None) or {}).items() if k not in _NOISE_ANNOTATIONS}
+    if annotations:
+        metadata["annotations"] = annotations
+    return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
+
+
+def object_diff(live: Object | None, after: Object | None, name: str) -> str:
+    """A unified diff of the two objects as YAML, secrets struck out; "" where nothing differs."""
+    before = _yaml(normalised(live)) if live else []
+    then = _yaml(normalised(after)) if after else []
+    return "\n".join(difflib.unified_diff(before, then, f"live {name}", f"planned {name}", lineterm="", n=3))
+
+
+def _yaml(obj: Object) -> list[str]:
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+        style = "|" if "\n" in value else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, text)
+    dumped: str = yaml.dump(
+        obj, Dumper=Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True, width=4096
+    )
+    return strike_secrets(dumped).splitlines()
+
+
+def _views(
+    answers: Answers, survey: Survey, studio: Studio | None, workspace: Workspace | None
+) -> tuple[ViewChange, ...]:
+    found = []
+    for key in answers.views.create:
+        view = view_catalogue.view(key)
+        name = answers.views.names.get(key) or view.title(answers.views.lang)
+        if view.coming:
+            found.append(ViewChange(key, name, COMING))
+        elif studio is None or workspace is None:
+            found.append(ViewChange(key, name, NOT_COMPARED))
+        else:
+            uuid = view_catalogue.dashboard_uuid(workspace.uuid, key, answers.cluster.name)
+            there = find_view(studio, uuid)
+            found.append(ViewChange(key, name, SAME if there else CREATE, uuid))
+    return tuple(found)
+
+
+def find_view(studio: Studio, uuid: str) -> Dashboard | None:
+    """The dashboard with our fixed uuid, None where there is none."""
+    try:
+        return studio.find_dashboard(uuid)
+    except NotFoundError:
+        return None
+
+
+def cost_sentence(plan: Plan) -> str:
+    """What apply will cost, in one sentence."""
+    rolls = any(change.kind == DAEMON_SET and change.verb != SAME for change in plan.changes)
+    if not plan.has_changes:
+        return _("Nothing differs: nothing would be written.")
+    if not rolls:
+        return _("No pod restarts.")
+    daemon_set = plan.survey.datakit.object
+    strategy: Mapping[str, Any] = daemon_set["spec"].get("updateStrategy", {})
+    if strategy.get("type") == "OnDelete":
+        return _("The update strategy is OnDelete: each DataKit pod changes only when you delete it.")
+    pods = daemon_set.get("status", {}).get("desiredNumberScheduled", 0) or len(plan.survey.datakit.pods)
+    at_once = _max_unavailable(strategy, pods)
+    seconds = math.ceil(pods / at_once) * SECONDS_PER_POD / plan.survey.time_scale
+    gap = about(SECONDS_WITHOUT_DATA / plan.survey.time_scale)
+    if at_once == 1:
+        sentence = ngettext(
+            "{pods} pod restarts, {time}, {gap} without data on that node.",
+            "{pods} pods restart one by one, {time}, {gap} without data per node.",
+            pods,
+        )
+    else:
+        sentence = _("{pods} pods restart, {at_once} at a time, {time}, {gap} without data per node.")
+    return sentence.format(pods=pods, at_once=at_once, time=about(seconds), gap=gap)
+
+
+def _max_unavailable(strategy: Mapping[str, Any], pods: int) -> int:
+    value = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1)
+    if isinstance(value, str) and value.endswith("%"):
+        return max(1, math.ceil(pods * int(value[:-1]) / 100))
+    return max(1, int(value))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One action as a person would do it by hand: the command, secrets as $VARIABLES, and the tutorial's clicks."""
+
+    title: str
+    command: str
+    clicks: str
+
+
+def commands(plan: Plan) -> list[Shown]:
+    """The plan as commands and as clicks in Rancher and the studio, in the order in which apply works."""
+    context = plan.survey.context
+    shown = [
+        Shown(
+            change.title,
+            f"kubectl --context {context} apply --server-side --field-manager={FIELD_MANAGER} --dry-run=server \\\n"
+            f"  -f - <<'EOF'\n{_command_body(change.body)}EOF",
+            _clicks(change),
+        )
+        for change in plan.changes
+    ]
+    if any(change.kind == DAEMON_SET for change in plan.changes):
+        datakit = plan.survey.datakit
+        shown.append(
+            Shown(
+                _("Rollout"),
+                f"kubectl --context {context} -n {datakit.namespace} rollout status daemonset/{datakit.name}",
+                _("Rancher: Workloads → DaemonSets → {name}: wait for Active.").format(name=datakit.name),
+            )
+        )
+    endpoint = plan.answers.studio.endpoint or "$ENDPOINT"
+    shown += [
+        Shown(
+            view.name,
+            f"datakit-wizard views show {view.key} > {view.key}.json\n"
+            f'curl -sS -H "DF-API-KEY: $DF_API_KEY" -H "Content-Type: application/json" \\\n'
+            f"  {endpoint}/api/v1/dashboards/create \\\n"
+            f'  -d "$(jq -n --slurpfile t {view.key}.json \'{{name: "{view.name}", isPublic: 1, templateInfo: $t[0]}}\')"',
+            _("Studio: Scenes → New dashboard → {name} → OK.").format(name=view.name),
+        )
+        for view in plan.views
+        if view.verb != COMING
+    ]
+    return shown
+
+
+def _command_body(body: Object) -> str:
+    cleaned = {
+        **body,
+        "metadata": {k: v for k, v in body["metadata"].items() if k not in ("uid", "resourceVersion")},
+    }
+    return "\n".join(_yaml(cleaned)) + "\n"
+
+
+def _clicks(change: Change) -> str:
+    if change.kind == CONFIG_MAP:
+        return _(
+            "Rancher: More Resources → Core → ConfigMaps → namespace {namespace} → {name} → Edit Config → Add: "
+            "key {key}, the text of the conf → Save."
+        ).format(namespace=change.namespace, name=CONFIG_MAP_NAME, key=CONF_KEY)
+    return _(
+        "Rancher: Workloads → DaemonSets → namespace {namespace} → {name} → Edit YAML: add the volumeMounts, volumes "
+        "and annotation shown here → Save."
+    ).format(namespace=change.namespace, name=change.name)
+
+
+def changed(changes: Sequence[Change]) -> list[Change]:
+    """The changes that apply would write."""
+    return [change for change in changes if change.verb != SAME]

@@ -1,0 +1,59 @@
+"""The answers that are proposed for a cluster: what the wizard preselects and `answers` prints."""
+
+from __future__ import annotations
+
+import re
+
+from tui.core import views
+from tui.core.answers import (
+    Answers,
+    CertificateAnswers,
+    ClusterAnswers,
+    EtcdAnswers,
+    StudioAnswers,
+    ViewAnswers,
+)
+from tui.core.etcd_conf import ROOTFS
+from tui.core.ports import Object
+from tui.core.survey import Survey
+from tui.i18n import language
+
+
+def propose(survey: Survey, *, strategy: str = "", preset: str = "", endpoint: str = "", console: str = "") -> Answers:
+    """Answers for this cluster; strategy and preset as given, else the proposed strategy and the recommended filter."""
+    strategy = strategy or survey.topology.proposal
+    datakit = survey.datakit
+    return Answers(
+        cluster=ClusterAnswers(survey.context, datakit.namespace, datakit.name, cluster_name(survey)),
+        etcd=EtcdAnswers(strategy, preset or ("tutorial" if strategy == "tutorial" else "recommended")),
+        certificates=certificates(survey, strategy),
+        views=ViewAnswers(create=tuple(v.key for v in views.catalogue() if not v.coming), lang=language()),
+        studio=StudioAnswers(endpoint=endpoint, console=console),
+    )
+
+
+def cluster_name(survey: Survey) -> str:
+    """The name for `cluster_name_k8s`: what host tags carry today, else one made of the context's name."""
+    if survey.cluster_name not in ("", "default"):
+        return survey.cluster_name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", survey.context).strip("-") or "kubernetes"
+
+
+def certificates(survey: Survey, strategy: str) -> CertificateAnswers:
+    """Where a strategy's certificates come from: nowhere for plain HTTP, /rootfs where DataKit has it, else a hostPath."""
+    if not any(url.startswith("https://") for url in survey.topology.urls(strategy)):
+        return CertificateAnswers()
+    if strategy != "tutorial" and has_rootfs(survey.datakit.object):
+        return CertificateAnswers(source="rootfs")
+    return CertificateAnswers(source="hostpath", path=survey.topology.certificate_directory)
+
+
+def has_rootfs(daemon_set: Object) -> bool:
+    """Whether the DaemonSet mounts the node's root at /rootfs, as the vendor's current manifest does."""
+    pod = daemon_set["spec"]["template"]["spec"]
+    roots = {v["name"] for v in pod.get("volumes", []) if v.get("hostPath", {}).get("path") == "/"}
+    return any(
+        mount.get("mountPath") == ROOTFS and mount.get("name") in roots
+        for container in pod["containers"]
+        for mount in container.get("volumeMounts", [])
+    )

@@ -1,0 +1,228 @@
+"""Renderings of one run of the checks, and of a receipt: text, JSON and JUnit. stdout carries these and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+from tui.core.checks.model import INFO, REQUIRED, Report, Result
+from tui.core.plan import SAME, Plan
+from tui.core.receipts import Receipt
+from tui.i18n import N_, _, ngettext
+
+SCHEMA = "datakit-wizard/check/v1"
+
+# Words that stand beside each state; the marks are shapes, and have an ASCII twin for terminals without UTF-8.
+WORDS = {
+    "pass": N_("passed"),
+    "warn": N_("warning"),
+    "fail": N_("failed"),
+    "skip": N_("skipped"),
+    "pending": N_("waiting"),
+}
+MARKS = {"pass": "√", "warn": "‼", "fail": "×", "skip": "–", "pending": "…"}
+ASCII_MARKS = {"pass": "ok", "warn": "!", "fail": "x", "skip": "-", "pending": "."}
+
+VERDICTS = {
+    "pass": N_("All required checks passed."),
+    "fail": N_("A required check failed."),
+    "inconclusive": N_("Inconclusive: a required check could not be made."),
+}
+
+
+def as_json(report: Report) -> str:
+    """The report as JSON (schema datakit-wizard/check/v1): one object, on one line per top-level key's value."""
+    checks = []
+    for result in report.results:
+        check = asdict(result)
+        check["causes"] = list(result.causes)
+        checks.append(check)
+    document = {
+        "schema": SCHEMA,
+        "verdict": report.verdict,
+        "ok": report.ok,
+        "contexts": list(report.contexts),
+        "checks": checks,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _details(result: Result) -> list[str]:
+    lines = [_("object: {object}").format(object=result.object)] if result.object else []
+    lines += [_("looked at: {what}").format(what=result.looked_at)] if result.looked_at else []
+    lines += [_("cause: {cause}").format(cause=cause) for cause in result.causes]
+    lines += [_("what to do: {remedy}").format(remedy=result.remedy)] if result.remedy else []
+    lines += [f"  {line}" for line in result.command.splitlines()]
+    return lines
+
+
+def line(result: Result, *, ascii_only: bool = False) -> str:
+    """One result in one line: mark, title, what was found."""
+    mark = (ASCII_MARKS if ascii_only else MARKS)[result.status]
+    told = result.skipped_because if result.status == "skip" else result.found
+    return f"{mark} {result.title}" + (f": {told}" if told else "")
+
+
+def as_text(report: Report, *, short: bool = False, ascii_only: bool = False) -> str:
+    """The report for people: a category that is well in one line, everything else with cause and remedy.
+
+    `short` gives only what is not well, one line each, and the verdict, to paste into a chat.
+    """
+    lines: list[str] = []
+    for context in report.contexts:
+        results = [r for r in report.results if r.context == context]
+        if len(report.contexts) > 1:
+            lines.append(context)
+        for category in dict.fromkeys(r.category for r in results):
+            lines += _category(category, [r for r in results if r.category == category], short, ascii_only)
+    lines.append(verdict_line(report))
+    return "\n".join(lines) + "\n"
+
+
+def _category(category: str, results: Sequence[Result], short: bool, ascii_only: bool) -> list[str]:
+    quiet = [r for r in results if r.status == "pass" or (r.status == "skip" and r.severity == INFO)]
+    marks = ASCII_MARKS if ascii_only else MARKS
+    if len(quiet) == len(results):
+        count = ngettext("{n} check passed", "{n} checks passed", len(results)).format(n=len(results))
+        return [] if short else [f"{marks['pass']} {category}: {count}"]
+    lines = []
+    for result in results:
+        if short and result in quiet:
+            continue
+        lines.append(f"{line(result, ascii_only=ascii_only)}  [{result.id}]")
+        if not short and result not in quiet:
+            lines += [f"    {detail}" for detail in _details(result)]
+    return lines
+
+
+def verdict_line(report: Report) -> str:
+    """The verdict in one sentence, naming the first broken hop or what was skipped."""
+    sentence = _(VERDICTS[report.verdict])
+    first = report.first_failure
+    if first:
+        return f"{sentence} {_('First broken hop')}: {first.id}: {first.found}"
+    if report.verdict == "inconclusive":
+        skipped = [r for r in report.results if r.severity == REQUIRED and r.status in ("skip", "pending")]
+        reasons = dict.fromkeys(r.skipped_because or r.found for r in skipped)
+        remedies = dict.fromkeys(r.remedy for r in skipped if r.remedy)
+        return "\n".join([sentence, *(f"  {r}" for r in reasons), *(f"  {r}" for r in remedies)])
+    return sentence
+
+
+def as_junit(report: Report) -> str:
+    """The report as JUnit XML: a suite for each context and category, a case for each check."""
+    root = ElementTree.Element("testsuites", name="datakit-wizard check")
+    for context in report.contexts:
+        results = [r for r in report.results if r.context == context]
+        for category in dict.fromkeys(r.category for r in results):
+            cases = [r for r in results if r.category == category]
+            suite = ElementTree.SubElement(
+                root,
+                "testsuite",
+                name=f"{context}.{category}",
+                tests=str(len(cases)),
+                failures=str(sum(r.status == "fail" for r in cases)),
+                skipped=str(sum(r.status == "skip" for r in cases)),
+                time=f"{sum(r.elapsed_ms for r in cases) / 1000:.3f}",
+            )
+            for result in cases:
+                _junit_case(suite, result)
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _junit_case(suite: ElementTree.Element, result: Result) -> None:
+    case = ElementTree.SubElement(
+        suite,
+        "testcase",
+        name=result.id,
+        classname=f"{result.context}.{result.category}",
+        time=f"{result.elapsed_ms / 1000:.3f}",
+    )
+    details = "\n".join([result.found, *_details(result)])
+    if result.status == "fail":
+        ElementTree.SubElement(case, "failure", message=result.found).text = details
+    elif result.status == "skip":
+        ElementTree.SubElement(case, "skipped", message=result.skipped_because)
+    else:
+        ElementTree.SubElement(case, "system-out").text = details
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan for people: each object with its diff, the owners in the way, the views, the rights and the cost."""
+    lines: list[str] = []
+    for change in plan.changes:
+        verb = {"create": _("create"), "change": _("change"), "same": _("no change")}[change.verb]
+        lines.append(f"{change.title}: {verb}")
+        lines += [f"  {text}" for text in change.diff.splitlines()]
+        lines += [
+            "  " + _("conflict: {field} is managed by {manager}").format(field=c.field, manager=c.manager)
+            for c in change.conflicts
+        ]
+        if change.verb != SAME:
+            lines += ["  " + _("also managed by: {owners}").format(owners=", ".join(change.owners))] * bool(
+                change.owners
+            )
+        lines += ["  " + _("warning: {text}").format(text=text) for text in change.warnings]
+    words = {
+        "create": _("create"),
+        "same": _("there already"),
+        "not compared": _("not compared (no API key)"),
+        "coming": _("comes in a later version"),
+    }
+    lines += [_("View {name}: {verb}").format(name=v.name, verb=words[v.verb]) for v in plan.views]
+    lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
+    lines += list(plan.notes)
+    lines.append(plan.cost)
+    return "\n".join(lines) + "\n"
+
+
+def plan_document(plan: Plan) -> dict[str, object]:
+    """The plan as plain data (schema datakit-wizard/plan/v1), for JSON and YAML."""
+    return {
+        "schema": "datakit-wizard/plan/v1",
+        "context": plan.survey.context,
+        "namespace": plan.survey.datakit.namespace,
+        "has_changes": plan.has_changes,
+        "changes": [
+            {
+                "kind": change.kind.kind,
+                "namespace": change.namespace,
+                "name": change.name,
+                "verb": change.verb,
+                "diff": change.diff,
+                "conflicts": [{"field": c.field, "manager": c.manager} for c in change.conflicts],
+                "owners": list(change.owners),
+                "warnings": list(change.warnings),
+            }
+            for change in plan.changes
+        ],
+        "views": [{"key": v.key, "name": v.name, "verb": v.verb, "uuid": v.uuid} for v in plan.views],
+        "rights": [{"access": str(access), "granted": granted} for access, granted in plan.rights],
+        "blockers": plan.blockers(),
+        "cost": plan.cost,
+        "notes": list(plan.notes),
+    }
+
+
+def receipt_text(receipt: Receipt) -> str:
+    """What a receipt says was done, one line an object."""
+    lines = [f"{step.kind} {step.namespace}/{step.name}: {_(STATES[step.state])}" for step in receipt.steps]
+    lines += [_("View {name}: {verb}").format(name=v.name, verb=_(STATES[v.state])) for v in receipt.views]
+    if not lines:
+        lines = [_("Nothing differed: nothing was written.")]
+    if receipt.path:
+        lines.append(_("Receipt: {path}").format(path=receipt.path))
+    return "\n".join(lines) + "\n"
+
+
+STATES = {
+    "pending": N_("begun, outcome unknown"),
+    "written": N_("written"),
+    "unknown": N_("outcome unknown"),
+    "failed": N_("failed"),
+    "undone": N_("undone"),
+    "same": N_("unchanged"),
+}

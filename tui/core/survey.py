@@ -1,0 +1,280 @@
+"""What is there before anything is changed: the DaemonSet that runs DataKit, nodes, etcd, the conf, and what we may do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tui.core import sites
+from tui.core.errors import ForbiddenError, NotFoundError, RefusedError
+from tui.core.ports import (
+    CONFIG_MAP,
+    DAEMON_SET,
+    NAMESPACE,
+    NODE,
+    POD,
+    Access,
+    Cluster,
+    Kind,
+    Object,
+)
+from tui.core.topology import Topology, discover
+from tui.i18n import _
+
+CONFIG_MAP_NAME = "datakit-conf"
+CLUSTER_TAG = "cluster_name_k8s"
+
+
+@dataclass(frozen=True)
+class AgentPod:
+    """The DataKit pod of one node."""
+
+    node: str
+    name: str
+    ready: bool
+
+
+@dataclass(frozen=True)
+class DataKit:
+    """A DaemonSet that runs DataKit. `env` holds the container's plain values; `computed_env` names those set otherwise."""
+
+    namespace: str
+    name: str
+    container: str
+    image: str
+    object: Object
+    env: Mapping[str, str] = field(default_factory=dict)
+    computed_env: frozenset[str] = frozenset()
+    pods: tuple[AgentPod, ...] = ()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """One look at a cluster. `notes` say what could not be seen, and what follows from it."""
+
+    context: str
+    server: str
+    user: str
+    uid: str
+    version: str
+    datakit: DataKit
+    nodes: tuple[Object, ...]
+    topology: Topology
+    conf: Object | None
+    rights: tuple[tuple[Access, bool], ...]
+    cluster_name: str
+    time_scale: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    def may(self, access: Access) -> bool:
+        """Whether the access review granted `access` (False where it was not asked)."""
+        return (access, True) in self.rights
+
+    @property
+    def etcd_nodes(self) -> tuple[str, ...]:
+        """Names of the nodes on which a member of etcd runs, as far as they are known."""
+        return tuple(member.node for member in self.topology.members if member.node)
+
+
+def _container(daemon_set: Object) -> Object | None:
+    containers: list[Object] = daemon_set["spec"]["template"]["spec"].get("containers", [])
+    for candidate in containers:
+        image = candidate.get("image", "").rpartition("@")[0] or candidate.get("image", "")
+        repository = image.rsplit("/", 1)[-1].split(":")[0]
+        if candidate.get("name") == "datakit" or repository == "datakit":
+            return candidate
+    return None
+
+
+def _datakit(cluster: Cluster, daemon_set: Object) -> DataKit | None:
+    container = _container(daemon_set)
+    if container is None:
+        return None
+    metadata = daemon_set["metadata"]
+    entries: list[Object] = container.get("env", [])
+    return DataKit(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        container=container["name"],
+        image=container.get("image", ""),
+        object=daemon_set,
+        env={e["name"]: e.get("value", "") for e in entries if "valueFrom" not in e},
+        computed_env=frozenset(e["name"] for e in entries if "valueFrom" in e),
+        pods=agent_pods(cluster, daemon_set),
+    )
+
+
+def selector(daemon_set: Object) -> str:
+    """The DaemonSet's label selector in the form of a query (matchLabels only; matchExpressions are rare there)."""
+    labels: Mapping[str, str] = daemon_set["spec"].get("selector", {}).get("matchLabels", {})
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def agent_pods(cluster: Cluster, daemon_set: Object) -> tuple[AgentPod, ...]:
+    """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed."""
+    metadata = daemon_set["metadata"]
+    try:
+        pods = cluster.list(POD, metadata["namespace"], labels=selector(daemon_set))
+    except ForbiddenError:
+        return ()
+    found = []
+    for pod in pods:
+        owners: list[Object] = pod["metadata"].get("ownerReferences", [])
+        if not any(owner.get("uid") == metadata.get("uid") for owner in owners):
+            continue
+        if pod["metadata"].get("deletionTimestamp"):
+            continue
+        conditions: list[Object] = pod.get("status", {}).get("conditions", [])
+        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        found.append(AgentPod(pod.get("spec", {}).get("nodeName", ""), pod["metadata"]["name"], ready))
+    return tuple(sorted(found, key=lambda pod: (pod.node, pod.name)))
+
+
+def find_datakit(cluster: Cluster, namespace: str = "") -> list[DataKit]:
+    """Every DaemonSet that runs DataKit, found by container name or image, in one namespace or in all.
+
+    Where listing all namespaces is forbidden, the vendor's namespace `datakit` is looked at. Raises NotFoundError with
+    the vendor's install lines where there is none.
+    """
+    try:
+        daemon_sets = cluster.list(DAEMON_SET, namespace)
+    except ForbiddenError:
+        if namespace:
+            raise
+        namespace = "datakit"
+        daemon_sets = cluster.list(DAEMON_SET, namespace)
+    found = [datakit for item in daemon_sets if (datakit := _datakit(cluster, item))]
+    if found:
+        return found
+    if namespace:
+        _require_namespace(cluster, namespace)
+    where = _("namespace {name}").format(name=namespace) if namespace else _("all namespaces")
+    raise NotFoundError(
+        _("No DaemonSet runs DataKit here."),
+        object=f"{cluster.context}, {where}",
+        why=_("No DaemonSet has a container named datakit, or an image of that name."),
+        remedy=_("Install DataKit first, or choose another namespace. The vendor's lines:"),
+        command=install_lines(),
+    )
+
+
+def install_lines() -> str:
+    """The vendor's own lines to install DataKit, for both brands."""
+    shown = []
+    for brand in sites.BRANDS:
+        helm, _kubectl = sites.install_lines(brand)
+        shown.append("\n".join((f"# {_(brand.name)}", *helm)))
+    return "\n".join(shown)
+
+
+def _require_namespace(cluster: Cluster, namespace: str) -> None:
+    try:
+        cluster.get(NAMESPACE, "", namespace)
+    except NotFoundError:
+        raise NotFoundError(
+            _("The namespace does not exist."),
+            object=f"{cluster.context}, {namespace}",
+            remedy=_("Choose a namespace of this cluster (--namespace); `kubectl get namespaces` lists them."),
+            command=f"kubectl --context {cluster.context} get namespaces",
+        ) from None
+    except ForbiddenError:
+        return
+
+
+def host_cluster_name(env: Mapping[str, str]) -> str:
+    """The value of `cluster_name_k8s` that host tags carry: ENV_CLUSTER_NAME_K8S overrides ENV_GLOBAL_HOST_TAGS.
+
+    As DataKit 1.84.1 reads them (internal/config/env.go: LoadEnvs); ENV_GLOBAL_TAGS is the older name of the second.
+    """
+    if env.get("ENV_CLUSTER_NAME_K8S"):
+        return env["ENV_CLUSTER_NAME_K8S"]
+    return tag_list(env.get("ENV_GLOBAL_HOST_TAGS") or env.get("ENV_GLOBAL_TAGS", "")).get(CLUSTER_TAG, "")
+
+
+def tag_list(text: str) -> dict[str, str]:
+    """DataKit's `k=v,k=v`; an entry whose value holds another `=` is dropped, as DataKit does."""
+    pairs = (entry.strip().split("=") for entry in text.split(","))
+    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
+
+
+def wanted_rights(datakit: DataKit) -> list[Access]:
+    """Each verb that setting up and verifying need, exactly as it will be used."""
+    namespace = datakit.namespace
+    return [
+        Access("get", CONFIG_MAP, namespace, CONFIG_MAP_NAME),
+        Access("patch", CONFIG_MAP, namespace, CONFIG_MAP_NAME),
+        Access("get", DAEMON_SET, namespace, datakit.name),
+        Access("patch", DAEMON_SET, namespace, datakit.name),
+        Access("list", POD, namespace),
+        Access("get", POD, namespace, subresource="exec"),
+        Access("create", POD, namespace, subresource="exec"),
+    ]
+
+
+def exec_rights(datakit: DataKit) -> list[Access]:
+    """The two verbs that exec over WebSocket needs (kube-apiserver 1.35 and later ask for both)."""
+    return [access for access in wanted_rights(datakit) if access.subresource == "exec"]
+
+
+def cluster_uid(cluster: Cluster) -> str:
+    """The uid of namespace kube-system, which stands for the cluster; where it may not be read, the server's address."""
+    try:
+        return str(cluster.get(NAMESPACE, "", "kube-system")["metadata"]["uid"])
+    except (ForbiddenError, NotFoundError):
+        return cluster.server.removeprefix("https://").replace("/", "_").replace(":", "_")
+
+
+def survey(cluster: Cluster, datakit: DataKit) -> Survey:
+    """Look at everything that the plan depends on. Raises UnreachableError, or RefusedError where reading is denied."""
+    notes: list[str] = []
+    wanted = wanted_rights(datakit)
+    rights: tuple[tuple[Access, bool], ...] = tuple(zip(wanted, cluster.allowed(wanted), strict=True))
+    nodes = _list_or_note(
+        cluster,
+        NODE,
+        "",
+        notes,
+        _("Nodes may not be listed: where etcd runs is a guess, and counts are of pods."),
+    )
+    system_pods = _list_or_note(
+        cluster,
+        POD,
+        "kube-system",
+        notes,
+        _("Pods of kube-system may not be listed: etcd is judged by the nodes' labels alone."),
+    )
+    conf: Object | None
+    try:
+        conf = cluster.get(CONFIG_MAP, datakit.namespace, CONFIG_MAP_NAME)
+    except NotFoundError:
+        conf = None
+    return Survey(
+        context=cluster.context,
+        server=cluster.server,
+        user=_who(cluster),
+        uid=cluster_uid(cluster),
+        version=cluster.version(),
+        datakit=datakit,
+        nodes=tuple(nodes or ()),
+        topology=discover(nodes or [], system_pods),
+        conf=conf,
+        rights=rights,
+        cluster_name=host_cluster_name(datakit.env),
+        time_scale=cluster.time_scale,
+        notes=tuple(notes),
+    )
+
+
+def _list_or_note(cluster: Cluster, kind: Kind, namespace: str, notes: list[str], note: str) -> list[Object] | None:
+    try:
+        return cluster.list(kind, namespace)
+    except ForbiddenError:
+        notes.append(note)
+        return None
+
+
+def _who(cluster: Cluster) -> str:
+    try:
+        return cluster.whoami()
+    except (RefusedError, NotFoundError):
+        return ""
