@@ -1,0 +1,105 @@
+"""The first screen: what the wizard will do, and where a person left off."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+
+from tui.core.steps import STEPS
+from tui.i18n import N_, _
+from tui.widgets.choices import Choice, Choices
+from tui.widgets.glyphs import glyph
+from tui.widgets.step_screen import StepScreen, paragraph
+
+
+class WelcomeScreen(StepScreen):
+    """What this is, what it needs, and that nothing is changed before the review."""
+
+    STEP = "welcome"
+    HELP = N_(
+        "## The wizard\n\n"
+        "It follows the tutorial's second part: make etcd (later Kubernetes and Istio too) observable with DataKit.\n\n"
+        "- **Enter** does what the last line says, **b** goes back; answers are kept.\n"
+        "- The arrows move between choices and lines; **Tab** reaches the list of steps on the left.\n"
+        "- **c** shows the command that does the same by hand, **^P** lists everything that can be done here.\n"
+        "- Nothing is written to the cluster or the workspace before the step Review, and there only after Enter.\n\n"
+        "Over SSH a lost line ends the wizard: run it in tmux, or start it again and go on from where you were."
+    )
+
+    def heading(self) -> str:
+        return _("See what etcd, Kubernetes and Istio are doing")
+
+    def content(self) -> ComposeResult:
+        dot = ("  " + glyph("dot") + " ", "$accent")
+        yield paragraph(
+            _("This wizard sets up DataKit so that etcd's metrics reach your workspace, creates the monitoring view,"),
+            " ",
+            _("and proves that the metrics arrive."),
+        )
+        yield paragraph(
+            dot,
+            _("It looks first, and changes nothing while it looks."),
+            "\n",
+            dot,
+            _("It shows every change, and its cost, before it is made."),
+            "\n",
+            dot,
+            _("It keeps a receipt; undo takes back just what it did."),
+        )
+        if self.given.resume_step:
+            title = next((_(s.title) for s in STEPS if s.key == self.given.resume_step), self.given.resume_step)
+            yield paragraph(
+                _("You left off at “{step}” in {context}, {saved}.").format(
+                    step=title, context=self.given.context, saved=self.given.resume_saved
+                )
+            )
+            yield Choices(
+                [
+                    Choice("resume", _("Go on from there"), _("with the answers you gave")),
+                    Choice("anew", _("Begin anew"), _("the kept answers are replaced")),
+                ],
+                "resume",
+                id="begin",
+            )
+        if self.session.lab is not None or self.given.practice:
+            yield paragraph(
+                (
+                    _("Practice lab: everything you see runs on this machine and is gone when you leave."),
+                    "$text-muted",
+                ),
+                id="lab",
+            )
+
+    def go_on_text(self) -> tuple[str, bool]:
+        if not self.given.open:
+            if self.given.practice:
+                return _("Go on as soon as the lab is ready"), True
+            return _("Choose the cluster"), True
+        return _("Choose the cluster"), True
+
+    def on_choices_changed(self, event: Choices.Changed) -> None:
+        self.given.resume = event.choices.chosen is not None and event.choices.chosen.key == "resume"
+
+    def action_go_on(self) -> None:
+        self.wanted = True
+        self.go_when_open()
+
+    wanted = False
+
+    def go_when_open(self) -> None:
+        """Go on once the backend is there; Enter pressed before that is remembered."""
+        if self.wanted and self.given.open and self.is_current:
+            self.wanted = False
+            self.post_message(self.Leave("next"))
+
+    def refresh_frame(self) -> None:
+        super().refresh_frame()
+        self.go_when_open()
+
+    def on_screen_resume(self) -> None:
+        if self.is_mounted and self.given.open:
+            self.refresh_frame()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "back":
+            return False
+        return super().check_action(action, parameters)

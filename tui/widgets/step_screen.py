@@ -1,0 +1,335 @@
+"""The frame that every step shares: header, rail, a scrolling body, one line of state, one "go on", the keys.
+
+A screen shows the model (`Session`) and asks for actions through its ports. It is built anew each time it is entered
+and leaves by a message, so it never has to know what comes before or after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui.core.errors import WizardError
+from tui.core.steps import STEPS, Session, StepState
+from tui.i18n import N_, _
+from tui.widgets.chrome import Header, KeyLine
+from tui.widgets.given import Given
+from tui.widgets.glyphs import glyph, is_ascii, plain
+from tui.widgets.step_rail import Row, StepRail
+from tui.widgets.working import Working
+
+# Names that fit the narrow rail of an 80-column terminal.
+SHORT = {
+    "cluster": N_("Cluster"),
+    "workspace": N_("Workspace"),
+    "etcd-conf": N_("etcd.conf"),
+    "certificates": N_("Certificates"),
+    "review": N_("Review"),
+    "docker": N_("Docker"),
+    "kubernetes": N_("Kubernetes"),
+    "etcd": N_("ETCD"),
+    "istio-mesh": N_("Mesh"),
+    "istio-control-plane": N_("Control plane"),
+    "istio-service": N_("Service"),
+    "istio-workload": N_("Workload"),
+    "verify": N_("Verify"),
+    "done": N_("Done"),
+}
+TONES = {
+    StepState.DONE: "ok",
+    StepState.CHANGED: "warn",
+    StepState.FAILED: "fail",
+    StepState.COMING: "quiet",
+    StepState.IDLE: "quiet",
+    StepState.SKIPPED: "quiet",
+}
+
+
+class GoOn(Widget, can_focus=True):
+    """The one line that says what Enter does next. It can be focused, so the arrows always find it."""
+
+    def __init__(self) -> None:
+        super().__init__(id="go-on")
+        self.text = ""
+        self.ready = True
+
+    def show(self, text: str, ready: bool = True) -> None:
+        """Say this from now on; not ready = Enter does nothing yet."""
+        if (text, ready) != (self.text, self.ready):
+            self.text, self.ready = text, ready
+            self.set_class(not ready, "-waiting")
+            self.refresh(layout=True)
+
+    def render(self) -> Content:
+        return Content(f" {glyph('pointer')} {plain(self.text)} " if self.text else "")
+
+    def on_click(self) -> None:
+        if isinstance(self.screen, StepScreen):
+            self.screen.action_go_on()
+
+
+class StepScreen(Screen[None]):
+    """One step. Subclasses name their STEP and fill `content`, `go_on_text` and `action_go_on`."""
+
+    STEP: ClassVar[str] = ""
+    TITLE: str | None = ""
+    PURPOSE: ClassVar[str] = ""  # msgid: what this step is for, one or two sentences
+    HELP = ""
+    AUTO_FOCUS = None
+    # A vertical screen selection would steal the mouse from the terminal's own; copying is by key.
+    ALLOW_SELECT = False
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "go_on", N_("Go on"), id="go-on", tooltip=N_("Do what the last line says")),
+        Binding("b", "back", N_("Back"), id="back", tooltip=N_("The step before; answers are kept")),
+        Binding("c", "command", N_("Command"), id="command", tooltip=N_("The command that does the same by hand")),
+        Binding(
+            "question_mark,f1",
+            "help",
+            N_("Help"),
+            id="help",
+            key_display="?",
+            tooltip=N_("Help for this place"),
+        ),
+        Binding("up", "app.focus_previous", show=False),
+        Binding("down", "app.focus_next", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+    ]
+
+    class Leave(Message):
+        """The person leaves this step: `how` is "next", "back", "skip" or "to" (then `target` is a step's key)."""
+
+        def __init__(self, how: str, target: str = "") -> None:
+            super().__init__()
+            self.how = how
+            self.target = target
+
+    class Failed(Message):
+        """An action failed in a way that deserves a page."""
+
+        def __init__(self, error: WizardError) -> None:
+            super().__init__()
+            self.error = error
+
+    class ShowCommand(Message):
+        """The person asks for the command that does the same."""
+
+    class ShowHelp(Message):
+        """The person asks for help."""
+
+    class Saved(Message):
+        """The answers or the place changed in a way worth keeping."""
+
+    def __init__(self, session: Session, given: Given) -> None:
+        super().__init__()
+        self.session = session
+        self.given = given
+
+    # -- what subclasses fill in
+
+    def content(self) -> ComposeResult:
+        """The widgets of the body below the title."""
+        yield from ()
+
+    def go_on_text(self) -> tuple[str, bool]:
+        """What Enter does now, and whether it can."""
+        return _("Go on"), True
+
+    def commands(self) -> list[tuple[str, str, str]]:
+        """What this screen does, by hand: (title, command, clicks in Rancher or the studio)."""
+        return []
+
+    def first_focus(self) -> Widget | None:
+        """The widget that has the focus when the screen opens: the go-on line, unless something must be typed."""
+        return self.go_on
+
+    # -- the frame
+
+    @property
+    def body(self) -> VerticalScroll:
+        """The part that scrolls."""
+        return self.query_one("#body", VerticalScroll)
+
+    @property
+    def go_on(self) -> GoOn:
+        """The line that says what Enter does."""
+        return self.query_one(GoOn)
+
+    @property
+    def working(self) -> Working:
+        """The line that says what is being waited for."""
+        return self.query_one("#working", Working)
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        with Horizontal(id="main"):
+            yield StepRail(self.STEP)
+            with Vertical(id="side"):
+                with VerticalScroll(id="body", can_focus=False):
+                    yield Static(self._heading(), id="heading")
+                    yield from self.content()
+                yield Working(id="working")
+                yield GoOn()
+        yield KeyLine()
+
+    def _heading(self) -> Content:
+        step = next((step for step in STEPS if step.key == self.STEP), None)
+        title = self.heading()
+        number = f"{step.number}  " if step and step.number else ""
+        parts: list[Any] = [(number, "$text-muted"), (plain(title), "bold")]
+        if self.PURPOSE:
+            parts += ["\n", (plain(_(self.PURPOSE)), "$text-muted")]
+        return Content.assemble(*parts)
+
+    def heading(self) -> str:
+        """The title of the screen."""
+        return next((_(step.title) for step in STEPS if step.key == self.STEP), "")
+
+    def on_mount(self) -> None:
+        self.refresh_frame()
+        focus = self.first_focus()
+        if focus is not None:
+            self.set_focus(focus, scroll_visible=False)
+        self.entered()
+
+    def entered(self) -> None:
+        """The screen is there: begin what it does by itself."""
+
+    def refresh_frame(self) -> None:
+        """Show header, rail and go-on line as the model is now."""
+        self.query_one(Header).show(*place(self.session))
+        self.query_one(StepRail).show(rows(self.session))
+        self.go_on.show(*self.go_on_text())
+        self.refresh_bindings()
+
+    def on_step_rail_opened(self, event: StepRail.Opened) -> None:
+        event.stop()
+        self.post_message(self.Leave("to", event.key))
+
+    def action_go_on(self) -> None:
+        """Enter: by default the next step."""
+        if self.go_on.ready:
+            self.post_message(self.Leave("next"))
+
+    def action_back(self) -> None:
+        self.post_message(self.Leave("back"))
+
+    def action_command(self) -> None:
+        self.post_message(self.ShowCommand())
+
+    def action_help(self) -> None:
+        self.post_message(self.ShowHelp())
+
+    def action_page(self, by: int) -> None:
+        if by < 0:
+            self.body.scroll_page_up(animate=False)
+        else:
+            self.body.scroll_page_down(animate=False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "command":
+            return bool(self.commands())
+        return True
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, None]], group: str = "step") -> None:
+        """Run `work` as the only one of its group on this screen; a WizardError in it becomes a page."""
+        self.run_worker(self._guarded(work), group=group, exclusive=True, exit_on_error=True)
+
+    async def _guarded(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except WizardError as error:
+            self.working.finish("fail", error.what)
+            self.failed(error)
+            self.post_message(self.Failed(error))
+            self.refresh_frame()
+
+    def failed(self, error: WizardError) -> None:
+        """Work on this screen ended with `error`, which is about to be shown."""
+
+
+def paragraph(*parts: str | tuple[str, str] | Content, id: str | None = None, classes: str | None = None) -> Static:
+    """A piece of text; no markup is interpreted, styles come as (text, style)."""
+    return Static(assemble(*parts), id=id, classes=classes)
+
+
+def assemble(*parts: str | tuple[str, str] | Content) -> Content:
+    """Text from plain and (text, style) parts, in the set of signs in use."""
+    made = [
+        part if isinstance(part, Content) else plain(part) if isinstance(part, str) else (plain(part[0]), part[1])
+        for part in parts
+    ]
+    return Content.assemble(*made)
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Content:
+    """Names and values in two columns; two-column characters are counted."""
+    from rich.cells import cell_len
+
+    from tui.widgets.glyphs import fit
+
+    kept = [(name, value) for name, value in pairs if value]
+    width = max((cell_len(name) for name, _value in kept), default=0) + 2
+    lines: list[Any] = []
+    for index, (name, value) in enumerate(kept):
+        lines += ["\n"] if index else []
+        lines += [(fit(name, width), "$text-muted"), plain(value)]
+    return Content.assemble(*lines)
+
+
+def place(session: Session) -> tuple[tuple[str, ...], str]:
+    """Where the person is (context, cluster, namespace) and in which mode, for the header."""
+    cluster = session.cluster
+    context = next((c for c in session.contexts if cluster is not None and c.name == cluster.context), None)
+    parts: list[str] = []
+    if cluster is not None:
+        parts.append(cluster.context)
+        if context is not None and context.cluster != cluster.context:
+            parts.append(context.cluster)
+    namespace = session.survey.datakit.namespace if session.survey is not None else ""
+    if namespace:
+        parts.append(_("ns {namespace}").format(namespace=namespace))
+    mode = ""
+    if session.lab is not None:
+        mode = _("practice lab")
+        if session.lab.time_scale != 1:
+            mode += f" · {_('time')} ×{session.lab.time_scale:g}"
+    elif session.survey is not None and read_only(session):
+        mode = _("read-only")
+    return tuple(parts), mode
+
+
+def rows(session: Session) -> tuple[Row, ...]:
+    """The rail's rows as the model is now."""
+    found = []
+    for step in STEPS:
+        state = session.state(step.key)
+        sign = state.ascii if is_ascii() else state.glyph
+        found.append(
+            Row(
+                step.key,
+                step.number,
+                _(step.title),
+                _(SHORT[step.key]),
+                sign,
+                _(state.word),
+                TONES.get(state, "plain"),
+            )
+        )
+    return tuple(found)
+
+
+def read_only(session: Session) -> bool:
+    """Whether the person may look but not write here: a right to patch is missing."""
+    survey = session.survey
+    return survey is not None and any(access.verb == "patch" and not granted for access, granted in survey.rights)
