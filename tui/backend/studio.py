@@ -104,9 +104,7 @@ class _Key(httpx.Auth):
 def _api_key(text: str) -> _Key:
     key = text.strip()
     if not key:
-        raise UsageError(
-            _("The API key is empty."), remedy=_("Give it with --api-key-file or in the environment.")
-        )
+        raise UsageError(_("The API key is empty."), remedy=_("Give it with --api-key-file or in the environment."))
     if not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(
             _("The API key holds characters that no key has."),
@@ -152,9 +150,7 @@ class StudioClient:
             },
             timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
             follow_redirects=False,  # a redirect would carry the key to another host
-            trust_env=not sites.is_loopback(
-                self.endpoint
-            ),  # a proxy cannot reach this machine's own addresses
+            trust_env=not sites.is_loopback(self.endpoint),  # a proxy cannot reach this machine's own addresses
             transport=transport,
         )
 
@@ -210,9 +206,7 @@ class StudioClient:
                 return found
             page += 1
 
-    def create_dashboard(
-        self, uuid: str, name: str, template: Mapping[str, Any], *, identifier: str
-    ) -> Dashboard:
+    def create_dashboard(self, uuid: str, name: str, template: Mapping[str, Any], *, identifier: str) -> Dashboard:
         """Create it under a uuid of ours, so that it exists once however often this is called.
 
         After a failure that leaves the outcome open, the uuid is looked up before anything is sent again.
@@ -261,9 +255,7 @@ class StudioClient:
             "name": dashboard.name,
             "w": self._workspace.uuid if self._workspace else "",
             "time": "15m",
-            "variable": json.dumps(dict(variables), ensure_ascii=False, separators=(",", ":"))
-            if variables
-            else "",
+            "variable": json.dumps(dict(variables), ensure_ascii=False, separators=(",", ":")) if variables else "",
         }
         text = "&".join(f"{key}={quote(value, safe='')}" for key, value in parts.items() if value)
         return f"{self.console}/scene/dashboard/dashboardDetail?{text}"
@@ -271,9 +263,7 @@ class StudioClient:
     def _dashboard(self, content: Any) -> Dashboard:
         if not isinstance(content, dict) or not isinstance(content.get("uuid"), str):
             raise self._not_the_api(_("The answer names no dashboard."))
-        found = Dashboard(
-            content["uuid"], str(content.get("name") or ""), str(content.get("identifier") or "")
-        )
+        found = Dashboard(content["uuid"], str(content.get("name") or ""), str(content.get("identifier") or ""))
         return Dashboard(found.uuid, found.name, found.identifier, self.link(found, {}))
 
     # Queries
@@ -311,19 +301,10 @@ class StudioClient:
 
     def _data(self, content: Any, count: int) -> list[dict[str, Any]]:
         data = content.get("data") if isinstance(content, dict) else None
-        if (
-            not isinstance(data, list)
-            or len(data) != count
-            or not all(isinstance(item, dict) for item in data)
-        ):
+        if not isinstance(data, list) or len(data) != count or not all(isinstance(item, dict) for item in data):
             raise self._not_the_api(_("The answer does not fit the queries."))
         for item in data:
-            message = (
-                item.get("error")
-                or item.get("error_message")
-                or item.get("errorCode")
-                or item.get("error_code")
-            )
+            message = item.get("error") or item.get("error_message") or item.get("errorCode") or item.get("error_code")
             if message:
                 raise WizardError(
                     _("The studio refused a query."), object=self.endpoint, why=self._key.hide(str(message))
@@ -431,9 +412,7 @@ class StudioClient:
         """The `content` of an answer, or the error that it tells."""
         if response.is_redirect:
             target = urlsplit(response.headers.get("Location", "")).hostname or "?"
-            raise self._not_the_api(
-                _("It redirects to {host}; the key was not sent there.").format(host=target)
-            )
+            raise self._not_the_api(_("It redirects to {host}; the key was not sent there.").format(host=target))
         try:
             body = response.json()
         except ValueError:
@@ -462,9 +441,7 @@ class StudioClient:
         if _LIMITED.search(name):
             whole = "Workspace" in name
             return RateLimitedError(
-                _("The workspace's rate limit is reached.")
-                if whole
-                else _("The API key's rate limit is reached."),
+                _("The workspace's rate limit is reached.") if whole else _("The API key's rate limit is reached."),
                 object=self.endpoint,
                 why=why,
                 remedy=_("The key is not the problem. Wait a minute; other programs may be using it too."),
@@ -499,9 +476,9 @@ class StudioClient:
             return _("This looks like the Key ID. Use the Key (Secret) of the same row.")
         site = sites.find(self.endpoint)
         where = sites.title(site) if site else self.endpoint
-        return _(
-            "Check the key, and that its workspace is on {site}: a key of another site looks the same."
-        ).format(site=where)
+        return _("Check the key, and that its workspace is on {site}: a key of another site looks the same.").format(
+            site=where
+        )
 
     def _server_error(self, status: int, why: str) -> WizardError:
         return _TransientError(
@@ -537,9 +514,7 @@ def _is_name_error(text: str) -> bool:
 
 def _running(answer: Mapping[str, Any]) -> bool:
     """Whether an answer is still to come. `complete: false` says nothing: finished answers carry it too."""
-    return bool(answer.get("async_id")) and (
-        answer.get("is_running") is True or answer.get("query_status") in _RUNNING
-    )
+    return bool(answer.get("async_id")) and (answer.get("is_running") is True or answer.get("query_status") in _RUNNING)
 
 
 def _series(answer: Mapping[str, Any]) -> list[Series]:

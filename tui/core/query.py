@@ -197,9 +197,7 @@ def expression(formula: str, queries: Mapping[str, Query], *, alias: str = "") -
     """DQL's `eval` over several queries: `formula` is arithmetic over their codes, e.g. "A-B" with {"A":
     …, "B": …}.
     """
-    if not re.fullmatch(r"[A-Z0-9+\-*/(). ]+", formula) or not set(re.findall(r"[A-Z]", formula)) == set(
-        queries
-    ):
+    if not re.fullmatch(r"[A-Z0-9+\-*/(). ]+", formula) or not set(re.findall(r"[A-Z]", formula)) == set(queries):
         raise UsageError(_("This formula does not fit its queries."), object=formula)
     parts = [formula]
     if alias:
@@ -215,9 +213,7 @@ def newest(measurement: str, field: str, where: tuple[Condition, ...] = (), by: 
     return Query(measurement, field, where=where, by=by).dql() + " ORDER BY time DESC LIMIT 1"
 
 
-def tag_values(
-    measurement: str, tag: str, *, where: tuple[Condition, ...] = (), lookback: str = "10m"
-) -> str:
+def tag_values(measurement: str, tag: str, *, where: tuple[Condition, ...] = (), lookback: str = "10m") -> str:
     """The values of a tag, as a view's variable asks for them."""
     text = f"show_tag_value(from=[{literal(measurement)}], keyin=[{literal(tag)}])"
     if where:

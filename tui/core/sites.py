@@ -143,9 +143,7 @@ def endpoint(text: str) -> str:
     given = text.strip()
 
     def wrong(why: str, remedy: str = "") -> UsageError:
-        return UsageError(
-            _("The studio's address cannot be used."), object=_shown(given), why=why, remedy=remedy
-        )
+        return UsageError(_("The studio's address cannot be used."), object=_shown(given), why=why, remedy=remedy)
 
     example = _("Write it like {example}.").format(example=SITES[0].open_api)
     if not given:

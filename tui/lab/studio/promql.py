@@ -1,0 +1,384 @@
+"""PromQL as far as the views use it, answered from the same store.
+
+Metrics are named `measurement:field`, as the studio names them. A query is evaluated at steps over the
+request's range, as a range query is; what this reader does not know is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tui.lab.studio.dql import QueryError, duration_ms
+from tui.lab.studio.evaluate import COLLECTION_MS, Answer, Points, Request, increase, rolled
+from tui.lab.studio.store import SeriesKey, Store
+
+RANGE_FUNCTIONS = frozenset({"rate", "irate", "increase", "delta", "max_over_time", "min_over_time", "avg_over_time"})
+AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
+    "sum": math.fsum,
+    "avg": lambda values: math.fsum(values) / len(values),
+    "min": min,
+    "max": max,
+    "count": len,
+}
+_DEFAULT_WINDOW_MS = 5 * 60_000  # MetricsQL lets rate() go without a window
+_LOOKBACK_MS = 5 * 60_000  # a series without a newer point is stale
+_MAX_STEPS = 1000
+
+_TOKEN = re.compile(
+    r"""\s+
+    |(?P<duration>\d+(?:\.\d+)?(?:ms|[smhdwy]))
+    |(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)
+    |(?P<word>[A-Za-z_][A-Za-z0-9_]*(?::[A-Za-z0-9_]+)*)
+    |(?P<string>"[^"\\]*"|'[^'\\]*')
+    |(?P<sign>=~|!~|!=|[=(){}\[\],+\-*/])""",
+    re.VERBOSE,
+)
+
+Labels = tuple[tuple[str, str], ...]
+Vector = dict[Labels, float]
+
+
+@dataclass(frozen=True)
+class Selector:
+    """`measurement:field{matchers}`, with `[window]` under a range function."""
+
+    measurement: str
+    field: str
+    matchers: tuple[tuple[str, str, str], ...]
+    window_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A function over its arguments."""
+
+    name: str
+    arguments: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """`sum by (labels) (node)`."""
+
+    name: str
+    by: tuple[str, ...]
+    node: Node
+
+
+@dataclass(frozen=True)
+class Binary:
+    """Arithmetic: series are matched by equal labels, a number goes with each."""
+
+    op: str
+    left: Node
+    right: Node
+
+
+Node = Selector | Call | Aggregate | Binary | float
+
+
+def parse(text: str) -> Node:
+    """Read a query. Raises QueryError."""
+    parser = _Parser(text)
+    node = parser.sum()
+    if parser.peek() is not None:
+        raise parser.unexpected("the end of the query")
+    return node
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._tokens: list[tuple[str, str]] = []
+        at = 0
+        while at < len(text):
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise QueryError(f"unexpected {text[at]!r} at {at}")
+            if match.lastgroup:
+                self._tokens.append((match.lastgroup, match[match.lastgroup]))
+            at = match.end()
+        self._next = 0
+
+    def peek(self) -> tuple[str, str] | None:
+        return self._tokens[self._next] if self._next < len(self._tokens) else None
+
+    def take(self, kind: str, text: str = "") -> str:
+        token = self.peek()
+        if token is None or token[0] != kind or (text and token[1] != text):
+            raise self.unexpected(text or kind)
+        self._next += 1
+        return token[1]
+
+    def sign(self, *texts: str) -> str:
+        token = self.peek()
+        if token is not None and token[0] == "sign" and token[1] in texts:
+            self._next += 1
+            return token[1]
+        return ""
+
+    def unexpected(self, wanted: str) -> QueryError:
+        token = self.peek()
+        return QueryError(f"expected {wanted}, found {token[1] if token else 'the end'}")
+
+    def sum(self) -> Node:
+        left = self.product()
+        while op := self.sign("+", "-"):
+            left = Binary(op, left, self.product())
+        return left
+
+    def product(self) -> Node:
+        left = self.factor()
+        while op := self.sign("*", "/"):
+            left = Binary(op, left, self.factor())
+        return left
+
+    def factor(self) -> Node:
+        if self.sign("("):
+            node = self.sum()
+            self.take("sign", ")")
+            return node
+        token = self.peek()
+        if token is not None and token[0] == "number":
+            return float(self.take("number"))
+        name = self.take("word")
+        if name in AGGREGATES:
+            return self.aggregate(name)
+        if self.sign("("):
+            return self.call(name)
+        return self.selector(name)
+
+    def aggregate(self, name: str) -> Node:
+        by = self.by()
+        self.take("sign", "(")
+        node = self.sum()
+        self.take("sign", ")")
+        return Aggregate(name, by or self.by(), node)
+
+    def by(self) -> tuple[str, ...]:
+        token = self.peek()
+        if token is None or token != ("word", "by"):
+            return ()
+        self._next += 1
+        self.take("sign", "(")
+        labels: list[str] = []
+        while not self.sign(")"):
+            if labels:
+                self.take("sign", ",")
+            labels.append(self.take("word"))
+        return tuple(labels)
+
+    def call(self, name: str) -> Node:
+        arguments = [self.sum()]
+        while self.sign(","):
+            arguments.append(self.sum())
+        self.take("sign", ")")
+        if name in RANGE_FUNCTIONS:
+            if len(arguments) != 1 or not isinstance(arguments[0], Selector):
+                raise QueryError(f"{name}() takes one selector")
+        elif name == "histogram_quantile":
+            if len(arguments) != 2 or not isinstance(arguments[0], float):
+                raise QueryError("histogram_quantile() takes a number and buckets")
+        else:
+            raise QueryError(f"the practice studio does not know the function {name}()")
+        return Call(name, tuple(arguments))
+
+    def selector(self, name: str) -> Node:
+        measurement, colon, field = name.partition(":")
+        if not colon:
+            raise QueryError(f"a metric is named measurement:field, not {name}")
+        matchers: list[tuple[str, str, str]] = []
+        if self.sign("{"):
+            while not self.sign("}"):
+                if matchers:
+                    self.take("sign", ",")
+                label = self.take("word")
+                op = self.sign("=", "!=", "=~", "!~")
+                if not op:
+                    raise self.unexpected("a matcher")
+                value = self.take("string")[1:-1]
+                if "~" in op:
+                    _compile(value)
+                matchers.append((label, op, value))
+        window = None
+        if self.sign("["):
+            window = duration_ms(self.take("duration"))
+            self.take("sign", "]")
+        return Selector(measurement, field, tuple(matchers), window)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise QueryError(f"bad pattern {pattern!r}: {error}") from None
+
+
+def answer(store: Store, text: str, request: Request, *, instant: bool = False) -> Answer:
+    """The series that answer a query over the request's range, newest first. Raises QueryError."""
+    node = parse(text)
+    start, end = request.start_ms, request.end_ms
+    if start > end:
+        raise QueryError("the range ends before it starts")
+    step = request.interval_ms or max(COLLECTION_MS / request.time_scale, (end - start) / _MAX_STEPS, 1)
+    times = [end] if instant else [end - step * at for at in range(int((end - start) // step) + 1)]
+    reader = _Reader(store, start, end, request.time_scale)
+    rows: dict[Labels, list[list[Any]]] = {}
+    for time in times[:_MAX_STEPS]:
+        value = reader.at(node, time)
+        if isinstance(value, float):
+            value = {(): value}
+        for labels, number in value.items():
+            if math.isfinite(number):
+                rows.setdefault(labels, []).append([int(time), number])
+    name = text.strip()
+    return [
+        {"name": name, "tags": dict(labels), "columns": ["time", "value"], "values": values}
+        for labels, values in sorted(rows.items())
+    ][: request.slimit]
+
+
+class _Reader:
+    """Evaluates nodes at moments; the points of each series are read once."""
+
+    def __init__(self, store: Store, start_ms: float, end_ms: float, time_scale: float) -> None:
+        self._store = store
+        self._start = start_ms
+        self._end = end_ms
+        self._scale = time_scale
+        self._points: dict[Selector, list[tuple[SeriesKey, Points]]] = {}
+
+    def at(self, node: Node, time: float) -> Vector | float:
+        """The value at one moment: a vector by labels, or a number."""
+        if isinstance(node, float):
+            return node
+        if isinstance(node, Selector):
+            return self._selected(node, time)
+        if isinstance(node, Aggregate):
+            return self._aggregated(node, time)
+        if isinstance(node, Call):
+            return self._called(node, time)
+        return self._combined(node, time)
+
+    def _series(self, selector: Selector, window: float) -> list[tuple[SeriesKey, Points]]:
+        if selector not in self._points:
+            keys = [
+                key
+                for key in self._store.series(selector.measurement, selector.field)
+                if all(_matches(key.tags, matcher) for matcher in selector.matchers)
+            ]
+            self._points[selector] = [(key, self._store.points(key, self._start - window, self._end)) for key in keys]
+        return self._points[selector]
+
+    def _window(self, series: Points, time: float, window: float) -> Points:
+        return [point for point in series if time - window < point[0] <= time]
+
+    def _selected(self, selector: Selector, time: float) -> Vector:
+        if selector.window_ms is not None:
+            raise QueryError("a window needs a function over it, as in rate(…[5m])")
+        window = _LOOKBACK_MS / self._scale
+        found: Vector = {}
+        for key, points in self._series(selector, window):
+            inside = self._window(points, time, window)
+            if inside and not isinstance(inside[-1][1], str):
+                found[_labels(key.tags)] = inside[-1][1]
+        return found
+
+    def _called(self, call: Call, time: float) -> Vector:
+        if call.name == "histogram_quantile":
+            return self._quantile(call, time)
+        selector = call.arguments[0]
+        assert isinstance(selector, Selector)
+        window = (selector.window_ms or _DEFAULT_WINDOW_MS) / self._scale
+        found: Vector = {}
+        for key, points in self._series(selector, window):
+            value = _over_time(call.name, self._window(points, time, window))
+            if value is not None:
+                found[_labels(key.tags)] = value
+        return found
+
+    def _aggregated(self, node: Aggregate, time: float) -> Vector:
+        vector = self.at(node.node, time)
+        if isinstance(vector, float):
+            raise QueryError(f"{node.name}() takes series, not a number")
+        groups: dict[Labels, list[float]] = {}
+        for labels, value in vector.items():
+            kept = dict(labels)
+            groups.setdefault(_labels({tag: kept[tag] for tag in node.by if tag in kept}), []).append(value)
+        return {labels: float(AGGREGATES[node.name](values)) for labels, values in groups.items()}
+
+    def _combined(self, node: Binary, time: float) -> Vector | float:
+        left, right = self.at(node.left, time), self.at(node.right, time)
+        if isinstance(left, float) and isinstance(right, float):
+            return _arithmetic(node.op, left, right)
+        if isinstance(left, float):
+            assert isinstance(right, dict)
+            return {labels: _arithmetic(node.op, left, value) for labels, value in right.items()}
+        if isinstance(right, float):
+            return {labels: _arithmetic(node.op, value, right) for labels, value in left.items()}
+        return {labels: _arithmetic(node.op, left[labels], right[labels]) for labels in left if labels in right}
+
+    def _quantile(self, call: Call, time: float) -> Vector:
+        quantile, buckets = call.arguments[0], self.at(call.arguments[1], time)
+        assert isinstance(quantile, float)
+        if isinstance(buckets, float):
+            raise QueryError("histogram_quantile() takes buckets, not a number")
+        groups: dict[Labels, list[tuple[float, float]]] = {}
+        for labels, value in buckets.items():
+            tags = dict(labels)
+            try:
+                bound = float(tags.pop("le").replace("+Inf", "inf"))
+            except (KeyError, ValueError):
+                continue  # as Prometheus does with series that are no buckets
+            groups.setdefault(_labels(tags), []).append((bound, value))
+        return {labels: quantile_of(sorted(pairs), quantile) for labels, pairs in groups.items()}
+
+
+def quantile_of(buckets: Sequence[tuple[float, float]], quantile: float) -> float:
+    """The quantile of cumulative buckets (upper bound, count), straight between bounds; NaN where nothing
+    was counted.
+    """
+    total = buckets[-1][1]
+    if len(buckets) < 2 or not math.isinf(buckets[-1][0]) or total <= 0:
+        return math.nan
+    rank = quantile * total
+    at = next(index for index, (_bound, count) in enumerate(buckets) if count >= rank)
+    if at == len(buckets) - 1:
+        return buckets[-2][0]
+    lower, before = buckets[at - 1] if at else (0.0, 0.0)
+    upper, count = buckets[at]
+    return upper if count == before else lower + (upper - lower) * (rank - before) / (count - before)
+
+
+def _over_time(name: str, points: Points) -> float | None:
+    if not points:
+        return None
+    if name in ("rate", "irate"):
+        return rolled(points, name)
+    if name == "increase":
+        return increase(points) if len(points) > 1 else None
+    if name == "delta":
+        first, last = rolled(points, "first"), rolled(points, "last")
+        return None if first is None or last is None else last - first
+    return rolled(points, name.removesuffix("_over_time"))
+
+
+def _arithmetic(op: str, left: float, right: float) -> float:
+    if op == "/":
+        return left / right if right else math.nan
+    return {"+": left + right, "-": left - right, "*": left * right}[op]
+
+
+def _matches(tags: Mapping[str, str], matcher: tuple[str, str, str]) -> bool:
+    label, op, value = matcher
+    given = tags.get(label, "")
+    if op in ("=", "!="):
+        return (given == value) == (op == "=")
+    return (_compile(value).fullmatch(given) is not None) == (op == "=~")
+
+
+def _labels(tags: Mapping[str, str]) -> Labels:
+    return tuple(sorted(tags.items()))
