@@ -275,7 +275,7 @@ def _views(
     found = []
     for key in answers.views.create:
         view = view_catalogue.view(key)
-        name = answers.views.names.get(key) or view.title(answers.views.lang)
+        name = answers.views.names.get(key) or view.name(answers.views.lang)
         if view.coming:
             found.append(ViewChange(key, name, COMING))
         elif studio is None or workspace is None:

@@ -102,8 +102,8 @@ class Session:
     the person skipped.
     """
 
-    backend: Backend
-    store: Store
+    state_dir: Path
+    backend: Backend | None = None
     lab: LabInfo | None = None
     contexts: list[Context] = field(default_factory=list)
     cluster: Cluster | None = None
@@ -120,6 +120,11 @@ class Session:
     skipped: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     running: str = ""
+
+    @property
+    def store(self) -> Store:
+        """Where receipts are kept."""
+        return Store(self.state_dir)
 
     def state(self, key: str) -> StepState:
         """The state of a step, computed from what is there and never stored."""

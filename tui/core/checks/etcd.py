@@ -341,8 +341,8 @@ def kept(facts: Facts) -> Finding:
             object=conf.path if conf else "",
             remedy=_("Look at metric_types and metric_name_filter; `datakit-wizard preview` shows what each drops."),
         )
-    panels = views.fillable(views.view("etcd"), fields)
-    filled = sum(1 for panel in panels if not panel.missing)
+    panels = views.fillable(views.view("etcd"), {**fields, "collector": {"up"}})
+    filled = sum(panel.ok for panel in panels)
     text = _("{fields} fields, {filled} of {panels} panels of the ETCD view").format(
         fields=count, filled=filled, panels=len(panels)
     )

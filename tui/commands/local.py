@@ -1,0 +1,129 @@
+"""preview, rbac and info: what needs no change anywhere, and mostly no cluster."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from tui.commands.connection import contexts, say, studio_settings
+from tui.core import settings
+from tui.core.errors import Exit, UsageError, WizardError
+from tui.i18n import _, assets, language
+
+LARGEST_SCRAPE = 256 << 20
+SCRAPE_TIMEOUT_S = 30
+
+
+def _read(name: str, what: str) -> bytes:
+    try:
+        if name == "-":
+            return sys.stdin.buffer.read(LARGEST_SCRAPE)
+        with Path(name).open("rb") as file:
+            return file.read(LARGEST_SCRAPE)
+    except OSError as error:
+        raise UsageError(
+            _("{what} cannot be read.").format(what=what), object=name, why=error.strerror or type(error).__name__
+        ) from None
+
+
+def preview(options: argparse.Namespace) -> int:
+    """Print the points that a conf makes of one scrape; exit status 1 if the conf would not load."""
+    from tui.core.prom import preview as previews
+    from tui.core.prom.collector import Scrape
+
+    if options.conf == options.metrics == "-":
+        raise UsageError(_("Only one of CONF and METRICS can be stdin."))
+    try:
+        conf = _read(options.conf, _("The conf")).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(_("The conf is not UTF-8 text."), object=options.conf, why=str(error.reason)) from None
+    if options.metrics.startswith(("http://", "https://")):
+        body, status = _get(options.metrics)
+        scrape = Scrape(body, status)
+    else:
+        scrape = Scrape(_read(options.metrics, _("The scrape")), options.status)
+    host_tags = dict(options.host_tag)
+    made = previews.preview(
+        conf,
+        lambda _url: scrape,
+        url=options.url or (options.metrics if options.metrics.startswith("http") else ""),
+        host_tags=host_tags,
+        election_tags=dict(options.election_tag) if options.election_tag else host_tags,
+        env=dict(options.env),
+        now_ms=int(time.time() * 1000),
+    )
+    if options.output == "json":
+        print(json.dumps(previews.to_json(made), ensure_ascii=False))
+    elif options.output == "lp":
+        sys.stdout.write(previews.to_line_protocol(made))
+    else:
+        sys.stdout.write(previews.to_text(made))
+    return Exit.OK if made.loaded else Exit.DECIDED_AGAINST
+
+
+def _get(url: str) -> tuple[bytes, int]:
+    """One scrape over the network. Its certificate is verified; a conf's own certificates are not used here."""
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(url, headers={"User-Agent": "datakit-wizard"})
+    try:
+        with urllib.request.urlopen(request, timeout=SCRAPE_TIMEOUT_S) as answer:
+            return answer.read(LARGEST_SCRAPE), answer.status
+    except urllib.error.HTTPError as error:
+        return error.read(LARGEST_SCRAPE), error.code
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise WizardError(
+            _("The scrape's address does not answer."),
+            object=url,
+            why=str(reason),
+            remedy=_("Save it with curl where it can be reached, and give the file."),
+        ) from None
+
+
+def rbac(options: argparse.Namespace) -> int:
+    """Print the Role that suffices, as YAML."""
+    from tui.core.rights import role
+
+    sys.stdout.write(role(options.namespace or "datakit", verify_only=options.verify_only))
+    return Exit.OK
+
+
+def info(options: argparse.Namespace) -> int:
+    """Print versions, paths, and where each setting came from. It makes no request and shows no secret."""
+    rows = [("datakit-wizard", version("datakit-wizard")), ("Python", platform.python_version())]
+    rows += [(name, version(name)) for name in ("textual", "kubernetes", "httpx", "tomlkit", "PyYAML")]
+    rows += [
+        (_("program"), str(Path(__file__).resolve().parent.parent)),
+        (_("assets"), str(assets())),
+        (_("receipts and state"), str(settings.state_dir(os.environ))),
+        (_("language"), f"{language()} ({'--lang' if options.lang else _('from the locale')})"),
+    ]
+    source = "--kubeconfig" if options.kubeconfig else "KUBECONFIG" if os.environ.get("KUBECONFIG") else _("default")
+    path = options.kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    rows.append(("kubeconfig", f"{path} ({source})"))
+    try:
+        current = next((c for c in contexts(options) if c.current), None)
+        name = (options.context or [current.name if current else "–"])[0]
+        rows.append((_("context"), f"{name} ({'--context' if options.context else _('current context')})"))
+    except WizardError as error:
+        rows.append((_("context"), error.what))
+    try:
+        found = studio_settings(options)
+        rows.append((_("studio"), f"{found.endpoint} ({found.endpoint_from})" if found.endpoint else _("not given")))
+        rows.append(
+            (_("API key"), _("given by {source}").format(source=found.key_from) if found.key else _("not given"))
+        )
+    except WizardError as error:
+        say(str(error))
+    width = max(len(name) for name, _value in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+    return Exit.OK

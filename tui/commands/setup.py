@@ -1,0 +1,187 @@
+"""answers, plan, apply, undo: setting up and taking back, without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+from tui.commands.connection import connect, consent, datakit, say, store, studio, studio_settings
+from tui.core import actions, reports
+from tui.core import answers as answers_file
+from tui.core.answers import Answers
+from tui.core.errors import CancelledError, Exit, UsageError, WizardError
+from tui.core.plan import CREATE, NOT_COMPARED, make_plan
+from tui.core.proposal import propose
+from tui.core.receipts import UNDONE, WRITTEN, load
+from tui.core.survey import cluster_uid, survey
+from tui.i18n import _
+
+T = TypeVar("T")
+LARGEST_ANSWERS = 4 << 20
+
+
+def read_answers(filename: str) -> Answers:
+    """The answers file; `-` is stdin. Raises UsageError where it cannot be read or is wrong."""
+    try:
+        if filename == "-":
+            text = sys.stdin.read(LARGEST_ANSWERS)
+        else:
+            with Path(filename).open(encoding="utf-8") as file:
+                text = file.read(LARGEST_ANSWERS)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else _("It is not UTF-8 text.")
+        raise UsageError(
+            _("The answers file cannot be read."),
+            object=filename,
+            why=why,
+            remedy=_("`datakit-wizard answers > answers.toml` makes one."),
+        ) from None
+    return answers_file.load(text)
+
+
+def answers(options: argparse.Namespace) -> int:
+    """Print the proposed answers."""
+    connection = connect(options)
+    look = survey(connection.cluster, datakit(options, connection))
+    found = studio_settings(options)
+    proposed = propose(look, strategy=options.strategy, preset=options.preset, endpoint=found.endpoint)
+    for note in (look.topology.why, *look.notes):
+        say(f"# {note}")
+    sys.stdout.write(answers_file.dump(proposed))
+    return Exit.OK
+
+
+def plan(options: argparse.Namespace) -> int:
+    """Print the plan; exit status 1 if it would change anything."""
+    given = read_answers(options.filename)
+    connection = connect(options, given.cluster.context)
+    found = studio(connection.backend, studio_settings(options, given), given)
+    made = make_plan(connection.cluster, survey(connection.cluster, datakit(options, connection, given)), given, found)
+    if options.output == "json":
+        print(json.dumps(reports.plan_document(made), ensure_ascii=False, indent=1))
+    elif options.output == "yaml":
+        import yaml
+
+        yaml.safe_dump(reports.plan_document(made), sys.stdout, allow_unicode=True, sort_keys=False)
+    else:
+        sys.stdout.write(reports.plan_text(made))
+    return Exit.DECIDED_AGAINST if made.has_changes else Exit.OK
+
+
+def apply(options: argparse.Namespace) -> int:
+    """Apply the plan and print the receipt's path."""
+    given = read_answers(options.filename)
+    connection = connect(options, given.cluster.context)
+    client = None
+    if not options.no_views and given.views.create:
+        client = studio(connection.backend, studio_settings(options, given), given)
+    else:
+        given = replace(given, views=replace(given.views, create=()))
+    look = survey(connection.cluster, datakit(options, connection, given))
+    made = make_plan(connection.cluster, look, given, client)
+    if any(view.verb == NOT_COMPARED for view in made.views):
+        raise UsageError(
+            _("The answers ask for views, and no API key was given."),
+            object=", ".join(view.key for view in made.views if view.verb == NOT_COMPARED),
+            remedy=_("Give --endpoint and --api-key-file, or leave the views out with --no-views."),
+        )
+    say(reports.plan_text(made).rstrip("\n"))
+    if made.has_changes and not made.blockers():
+        consent(options, _("Apply this? [y/N]"))
+    if made.notes and any(change.verb == CREATE for change in made.changes):
+        say(_("The ConfigMap is created: it did not exist."))
+    receipt = _in_thread(
+        lambda cancelled: actions.apply(
+            connection.cluster, made, client, store(), on_event=_narrate, cancelled=cancelled
+        )
+    )
+    say(reports.receipt_text(receipt).rstrip("\n"))
+    if receipt.path:
+        print(receipt.path)
+    return Exit.OK
+
+
+def undo(options: argparse.Namespace) -> int:
+    """Undo a receipt, by default the newest of this cluster and namespace that is not undone."""
+    given = load(Path(options.receipt)) if options.receipt else None
+    connection = connect(options, given.context if given else "")
+    if given is None:
+        namespace = options.namespace or datakit(options, connection).namespace
+        given = store().newest(cluster_uid(connection.cluster), namespace)
+        if given is None:
+            raise UsageError(
+                _("There is nothing to undo: no receipt of this cluster and namespace."),
+                object=f"{connection.context.name}, {namespace}",
+                remedy=_("Give the path of a receipt; apply printed it."),
+            )
+    receipt = given
+    for item in actions.plan_undo(connection.cluster, receipt):
+        say(f"{item.step.kind} {item.step.namespace}/{item.step.name}")
+        say(item.diff or item.note or _("no change"))
+    for view in receipt.views:
+        if view.state in (WRITTEN,):
+            say(_("View {name}: delete").format(name=view.name))
+    consent(options, _("Undo this? [y/N]"))
+    found = studio_settings(options)
+    if not found.endpoint and receipt.endpoint:
+        found = replace(found, endpoint=receipt.endpoint)
+    client = studio(connection.backend, found) if receipt.views else None
+    done = _in_thread(
+        lambda cancelled: actions.undo(
+            connection.cluster, receipt, client, store(), on_event=_narrate, cancelled=cancelled
+        )
+    )
+    say(reports.receipt_text(done).rstrip("\n"))
+    print(done.path)
+    return Exit.OK if all(state == UNDONE or state != WRITTEN for state in done.states) else Exit.PARTIAL
+
+
+def _narrate(event: actions.Event) -> None:
+    say(f"{event.step}: {event.text}")
+
+
+@dataclass
+class _Outcome:
+    result: list[object] = field(default_factory=list)
+    error: BaseException | None = None
+
+
+def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
+    """Run `work` in a thread of its own, so that Ctrl-C never breaks into a request.
+
+    At Ctrl-C `work` is told through its `cancelled`, and a write in flight is awaited for a second; the journal says
+    the rest. Then the interrupt goes on.
+    """
+    stop = threading.Event()
+    outcome = _Outcome()
+
+    def body() -> None:
+        try:
+            outcome.result.append(work(stop.is_set))
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            outcome.error = error
+
+    thread = threading.Thread(target=body, daemon=True, name="action")
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.2)
+    except KeyboardInterrupt:
+        stop.set()
+        thread.join(1.0)
+        error = outcome.error
+        if isinstance(error, WizardError):
+            raise error from None
+        raise CancelledError(
+            _("Interrupted; a request was on its way and its outcome is not known."),
+            remedy=_("Run plan to see what is there now, or undo."),
+        ) from None
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.result[0]  # type: ignore[return-value]

@@ -1,0 +1,72 @@
+"""check: verify without a screen. It writes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+
+from tui.commands.connection import connect, contexts, say, studio, studio_settings
+from tui.core import checks, reports
+from tui.core.checks import Facts, Report, Result
+from tui.core.errors import Exit, UsageError
+from tui.i18n import _
+
+
+def check(options: argparse.Namespace) -> int:
+    """Run the checks on one or more contexts and print the report."""
+    names = _names(options)
+    found = studio_settings(options)
+    run_reports = []
+    for name in names:
+        connection = connect(argparse.Namespace(**{**vars(options), "context": [name] if name else None}))
+        client = studio(connection.backend, found)
+        facts = Facts(
+            connection.backend,
+            connection.cluster,
+            namespace=options.namespace or "",
+            studio=client,
+            no_studio=_("No API key was given, so nobody looked into the studio.") if client is None else "",
+        )
+        progress = _progress if sys.stderr.isatty() and options.output == "text" else None
+        run_reports.append(checks.run(facts, wait_s=options.wait, on_result=progress))
+        if progress:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    report = Report(
+        tuple(result for one in run_reports for result in one.results),
+        tuple(context for one in run_reports for context in one.contexts),
+    )
+    sys.stdout.write(_render(report, options))
+    return Exit.OK if report.ok else Exit.DECIDED_AGAINST
+
+
+def _names(options: argparse.Namespace) -> list[str]:
+    if options.all_contexts:
+        if options.context:
+            raise UsageError(_("--context and --all-contexts exclude each other."))
+        found = contexts(options)
+        for context in found:
+            if context.problem:
+                say(f"{context.name}: {context.problem}")
+        usable = [context.name for context in found if not context.problem]
+        if not usable:
+            raise UsageError(_("No context of the kubeconfig can be used."))
+        return usable
+    return list(options.context or [""])
+
+
+def _render(report: Report, options: argparse.Namespace) -> str:
+    if options.output == "json":
+        return reports.as_json(report)
+    if options.output == "junit":
+        return reports.as_junit(report)
+    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
+    return reports.as_text(report, short=options.short, ascii_only=encoding != "utf8")
+
+
+def _progress(result: Result) -> None:
+    """What is being waited for, on one line that the next one overwrites; only on a terminal."""
+    width = max(20, os.get_terminal_size(sys.stderr.fileno()).columns - 1)
+    text = reports.line(replace(result, title=f"{result.id}"))[:width]
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

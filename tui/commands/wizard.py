@@ -1,0 +1,181 @@
+"""The wizard itself, the practice lab, and the wizard on the practice lab."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tui import terminal
+from tui.core import settings
+from tui.core.errors import Exit, UsageError, WizardError
+from tui.i18n import _
+
+if TYPE_CHECKING:
+    from tui.core.steps import LabInfo
+    from tui.terminal import Look
+
+LAB_START_S = 60.0
+LAB_STOP_S = 10.0
+
+
+def lab(options: argparse.Namespace) -> int:
+    """Run the practice lab in this process until it is told to stop."""
+    from tui.lab.main import LabOptions, run
+
+    return run(
+        LabOptions(
+            nodes=options.nodes,
+            interval_s=options.interval,
+            seed=options.seed,
+            faults=tuple(options.fault),
+            bare=options.bare,
+            users=tuple(options.user),
+            list_faults=options.list_faults,
+            output=options.output,
+        )
+    )
+
+
+def wizard(options: argparse.Namespace) -> int:
+    """The wizard on the person's own clusters."""
+    found = settings.studio_settings(
+        os.environ, endpoint=options.endpoint or "", api_key_file=options.api_key_file or ""
+    )
+    look = _look(options)
+    if look is None:
+        return Exit.USAGE
+    from tui import app
+    from tui.widgets.given import Given, Secret
+
+    state_dir = settings.state_dir(os.environ)
+
+    def open_world() -> app.World:
+        from tui import backend
+
+        return app.World(backend.connect(options.kubeconfig or ""), state_dir)
+
+    given = Given(
+        context=(options.context or [""])[0],
+        namespace=options.namespace or "",
+        endpoint=found.endpoint,
+        key=Secret(found.key),
+        key_source=found.key_from,
+    )
+    return app.run_wizard(app.Options(open_world, look, state_dir, given=given))
+
+
+def demo(options: argparse.Namespace) -> int:
+    """The wizard on a practice lab, which starts after the first frame as a child of this process."""
+    look = _look(options)
+    if look is None:
+        return Exit.USAGE
+    from tui import app
+    from tui.widgets.given import Given, Secret
+
+    with tempfile.TemporaryDirectory(prefix="datakit-wizard-") as name:
+        child = _Lab(options, Path(name))
+
+        def open_world() -> app.World:
+            info = child.start()
+            from tui import backend
+
+            studio = child.ready["studio"]
+            return app.World(
+                backend.connect(child.ready["kubeconfig"], info.time_scale),
+                child.folder / "state",
+                lab=info,
+                context=child.ready["contexts"]["admin"],
+                namespace=child.ready["namespace"],
+                endpoint=studio["endpoint"],
+                key=Secret(settings.read_key(Path(studio["api_key_file"]))),
+                key_source=_("the practice lab"),
+            )
+
+        given = Given(practice=True, command="datakit-wizard demo")
+        return app.run_wizard(app.Options(open_world, look, child.folder / "state", given=given, close=child.stop))
+
+
+def _look(options: argparse.Namespace) -> Look | None:
+    """How to draw on this terminal; None, with one line that says why, where the wizard cannot."""
+    if options.context and len(options.context) > 1:
+        raise UsageError(_("Only check takes more than one --context."), object=", ".join(options.context))
+    refused = terminal.refusal(os.environ)
+    if refused:
+        print(refused, file=sys.stderr)
+        return None
+    return terminal.prepare_environment(os.environ, color=options.color or "auto")
+
+
+@dataclass
+class _Lab:
+    """The lab as a child process; `folder` is the demo's own and holds its log and state."""
+
+    options: argparse.Namespace
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    ready: dict[str, Any] = field(default_factory=dict)
+
+    def start(self) -> LabInfo:
+        """Start it and wait for its ready line. Raises WizardError with what it said where it does not come."""
+        options = self.options
+        command = [sys.executable, "-m", "tui.cli", "lab", "--nodes", str(options.nodes)]
+        command += ["--interval", f"{options.interval}s"]
+        command += ["--seed", str(options.seed)] if options.seed is not None else []
+        for fault in options.fault:
+            command += ["--fault", fault]
+        log = self.folder / "lab.log"
+        with log.open("wb") as errors:
+            # A session of its own: Ctrl-C in the wizard's terminal is the wizard's to answer.
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+            )
+        assert self.process.stdout is not None
+        try:
+            self.ready = json.loads(_first_line(self.process.stdout))
+        except ValueError:
+            self.stop()
+            told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise WizardError(
+                _("The practice lab did not start."),
+                object="datakit-wizard " + " ".join(command[3:]),
+                why="\n".join(told[-5:]) or _("It ended without a word."),
+                remedy=_("Run `datakit-wizard lab` alone to see what it says."),
+            ) from None
+        from tui.core.steps import LabInfo
+
+        return LabInfo(
+            folder=Path(self.ready["kubeconfig"]).parent,
+            time_scale=float(self.ready["time_scale"]),
+            etcd=self.ready["etcd"]["kind"],
+        )
+
+    def stop(self) -> None:
+        """End it and wait until everything of it is gone."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(LAB_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _first_line(stream: IO[bytes]) -> bytes:
+    """The first line within the time that a start may take; empty where none comes."""
+    import selectors
+
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        return stream.readline() if selector.select(LAB_START_S) else b""

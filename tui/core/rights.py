@@ -1,0 +1,61 @@
+"""The rights that setting up and verifying need, as a Role that an administrator can apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tui.core.survey import CONFIG_MAP_NAME
+
+
+def role(namespace: str, *, verify_only: bool = False) -> str:
+    """Role and ClusterRole as YAML, with bindings for a user called `$USER_NAME`.
+
+    list and watch under resourceNames pass only with a field selector on that name, so they are given on the resource
+    (measured on kube-apiserver 1.36). Exec over WebSocket needs get and create.
+    """
+    import yaml
+
+    writing = [] if verify_only else ["patch"]
+    rules: list[dict[str, Any]] = [
+        {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", *([] if verify_only else ["create"])]},
+        {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get", "list", "watch", *writing]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+        {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]},
+    ]
+    if not verify_only:
+        rules.insert(
+            1,
+            {
+                "apiGroups": [""],
+                "resources": ["configmaps"],
+                "resourceNames": [CONFIG_MAP_NAME],
+                "verbs": ["patch", "delete"],
+            },
+        )
+    looking: list[dict[str, Any]] = [
+        {"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get", "list"]},
+    ]
+    name = "datakit-wizard-verify" if verify_only else "datakit-wizard"
+    subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "$USER_NAME"}]
+    documents = [
+        _rbac("Role", name, namespace, rules=rules),
+        _binding("RoleBinding", "Role", name, namespace, subjects),
+        # Where etcd runs is read from its pods.
+        _rbac(
+            "Role", name, "kube-system", rules=[{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]
+        ),
+        _binding("RoleBinding", "Role", name, "kube-system", subjects),
+        _rbac("ClusterRole", name, "", rules=looking),
+        _binding("ClusterRoleBinding", "ClusterRole", name, "", subjects),
+    ]
+    return str(yaml.safe_dump_all(documents, sort_keys=False))
+
+
+def _rbac(kind: str, name: str, namespace: str, **content: Any) -> dict[str, Any]:
+    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": metadata, **content}
+
+
+def _binding(kind: str, role_kind: str, name: str, namespace: str, subjects: list[dict[str, str]]) -> dict[str, Any]:
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": role_kind, "name": name}
+    return _rbac(kind, name, namespace, roleRef=reference, subjects=subjects)
