@@ -159,10 +159,11 @@ class RealEtcd:
         ports = _free_ports(3 * len(nodes))
         triples = {node.name: ports[3 * i : 3 * i + 3] for i, node in enumerate(nodes)}
         cluster = ",".join(f"{name}=https://127.0.0.1:{each[1]}" for name, each in triples.items())
+        token = secrets.token_hex(8)
         for node in nodes:
             client, peer, metrics = triples[node.name]
             self._processes[node.name] = await self._spawn(
-                binary, node, folder / node.name, (client, peer, metrics), cluster
+                binary, node, folder / node.name, (client, peer, metrics), cluster, token
             )
             sockets = (Socket("127.0.0.1", client), Socket("127.0.0.1", metrics))
             self.members += (Member(node, *sockets),)
@@ -172,7 +173,7 @@ class RealEtcd:
         self._writer = asyncio.create_task(self._write())
 
     async def _spawn(
-        self, binary: str, node: Node, folder: Path, ports: tuple[int, int, int], cluster: str
+        self, binary: str, node: Node, folder: Path, ports: tuple[int, int, int], cluster: str, token: str
     ) -> asyncio.subprocess.Process:
         client, peer, metrics = ports
         pki = node.path(ETCD_FOLDER)
@@ -185,7 +186,7 @@ class RealEtcd:
             "listen-peer-urls": f"https://127.0.0.1:{peer}",
             "initial-advertise-peer-urls": f"https://127.0.0.1:{peer}",
             "initial-cluster": cluster,
-            "initial-cluster-token": secrets.token_hex(8),
+            "initial-cluster-token": token,
             "listen-metrics-urls": f"http://127.0.0.1:{metrics}",
             "cert-file": pki / "server.crt",
             "key-file": pki / "server.key",

@@ -83,7 +83,7 @@ class Network:
     def __init__(self) -> None:
         self._addresses: dict[str, str] = {}  # IP -> node
         self._table: dict[_Key, Endpoint] = {}
-        self._outside: dict[tuple[str, int], Endpoint] = {}
+        self._outside: dict[tuple[str, int], Endpoint | None] = {}
         self._session: aiohttp.ClientSession | None = None
 
     def add_node(self, name: str, ip: str) -> None:
@@ -98,8 +98,8 @@ class Network:
         for each in hosts:
             self._table[_Key(node, each, port)] = endpoint
 
-    def listen_outside(self, host: str, port: int, endpoint: Endpoint) -> None:
-        """Let `endpoint` answer at a name outside the cluster, for every node."""
+    def listen_outside(self, host: str, port: int, endpoint: Endpoint | None) -> None:
+        """Let `endpoint` answer at a name outside the cluster, for every node; None refuses connections."""
         self._outside[(host, port)] = endpoint
 
     def close_port(self, node: str, port: int) -> None:
@@ -113,7 +113,10 @@ class Network:
     def find(self, node: str, host: str, port: int) -> Endpoint:
         """What answers at host:port as seen from `node`. Raises NetworkError (resolve, refused)."""
         if (host, port) in self._outside:
-            return self._outside[(host, port)]
+            outside = self._outside[(host, port)]
+            if outside is None:
+                raise NetworkError("refused", f"dial tcp {host}:{port}: connect: connection refused")
+            return outside
         if host in _LOOPBACK_NAMES:
             host = "127.0.0.1"
         if host in self._addresses.values():
@@ -263,13 +266,11 @@ def _failure(error: BaseException, *, secure: bool) -> NetworkError:
             return NetworkError("certificate", f"remote error: tls: {shown}")
     if any(isinstance(each, ssl.SSLError) for each in causes):
         return NetworkError("handshake", "tls: first record does not look like a TLS handshake")
-    if (
-        secure
-        and isinstance(error, aiohttp.ClientOSError)
-        and not isinstance(error, aiohttp.ClientConnectorError)
-    ):
-        # TLS 1.3: the server refuses the client's certificate after the client has finished its part.
+    disconnected = isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
+    if secure and (disconnected or type(error) is aiohttp.ClientOSError):
+        # TLS 1.3: the server refuses the client's certificate after the client has finished its part. Go's
+        # TLS tells why; the stand-in's (asyncio) just hangs up.
         return NetworkError("certificate", "remote error: tls: bad certificate")
-    if isinstance(error, aiohttp.ServerDisconnectedError):
+    if disconnected:
         return NetworkError("receive", "EOF")
     return NetworkError("receive", f"malformed HTTP response: {type(error).__name__}")

@@ -1,0 +1,235 @@
+"""The agent of a DataKit pod: it loads its conf files, collects, takes part in the election, and uploads.
+
+It follows DataKit 1.84.1 where the wizard can tell the difference; every period is divided by the lab's time
+scale.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import hashlib
+import json
+import random
+import time
+import tomllib
+
+from tui.core.prom import conf
+from tui.core.prom.conf import PromInput
+from tui.lab import agentapi
+from tui.lab.commands import Shell
+from tui.lab.container import Container
+from tui.lab.feeds import Counters, Uploader
+from tui.lab.network import Network, NetworkError, Request, Response
+from tui.lab.prominput import PromInstance, Surroundings
+from tui.lab.settings import api_url, settings
+
+CONF_FOLDER = "/usr/local/datakit/conf.d"
+LOG_FILE = "/var/log/datakit/log"
+HTTP_PORT = 9529
+
+_FIRST_ELECTION_S = 4.0
+_ELECTION_S = 4.0
+_MAX_LOG_BYTES = 4 * 1024 * 1024
+
+
+class Agent:
+    """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time)."""
+
+    def __init__(
+        self,
+        container: Container,
+        network: Network,
+        *,
+        scale: float,
+        rng: random.Random,
+        election_delay_s: float = 0.0,
+    ) -> None:
+        self.container = container
+        self.network = network
+        self.settings = settings(container.env, container.node)
+        self.counters = Counters()
+        status = "banned" if self.settings.banned else "defeat" if self.settings.election else "disabled"
+        self.state = agentapi.State(self.settings, self.counters, agentapi.Election(status))
+        self.instances: list[PromInstance] = []
+        self._scale = scale
+        self._rng = rng
+        self._election_delay_s = election_delay_s
+        self._uploader = Uploader(self.settings, network, self.counters, self.log, scale)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Read the conf files, open port 9529 and begin. Needs a running loop."""
+        self._write_main_conf()
+        self._load()
+        self.network.listen(self.container.node.name, "0.0.0.0", HTTP_PORT, self._answer)
+        jobs = [self._uploader.run(), *(instance.run() for instance in self.instances)]
+        if self.settings.election and not self.settings.banned:
+            jobs.append(self._elect())
+        self._tasks = [asyncio.create_task(self._guarded(job)) for job in jobs]
+
+    async def stop(self) -> None:
+        """End as a killed process does: what was not sent is lost."""
+        self.network.close_port(self.container.node.name, HTTP_PORT)
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+
+    async def _guarded(self, job: object) -> None:
+        try:
+            await job  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001 - as in DataKit, a crash ends one input, not the agent
+            self.log("ERROR", "goroutine", "g/group.go:61", f"recover: {type(error).__name__}: {error}")
+
+    def log(self, level: str, module: str, where: str, message: str) -> None:
+        """Write a line of the log file, in zap's console format."""
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        path = self.container.real(LOG_FILE)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mode = "w" if path.exists() and path.stat().st_size > _MAX_LOG_BYTES else "a"
+            with path.open(mode) as file:
+                file.write(f"{now}\t{level}\t{module}\t{where}\t{message}\n")
+
+    def shell(self) -> Shell:
+        """What a command that is executed in the container works on."""
+        return Shell(self.container, self.network, self.check_config)
+
+    async def _answer(self, request: Request) -> Response:
+        return agentapi.answer(self.state, request)
+
+    # The conf files
+
+    def _write_main_conf(self) -> None:
+        path = self.container.real(f"{CONF_FOLDER}/datakit.conf")
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text('# generated from the environment\nhttp_api.listen = "0.0.0.0:9529"\n')
+
+    def conf_files(self) -> list[str]:
+        """The conf files in the order in which they are read: Go's filepath.Walk, without datakit.conf."""
+        main = f"{CONF_FOLDER}/datakit.conf"
+        return [
+            path
+            for path in self.container.files(CONF_FOLDER)
+            if path.endswith(".conf") and path != main and ".git" not in path
+        ]
+
+    def _load(self) -> None:
+        seen: dict[str, str] = {}
+        for name in self.settings.enabled_inputs:
+            self.state.instances[name] = 1
+        for path in self.conf_files():
+            try:
+                raw = self.container.read(path)
+            except OSError as error:
+                self.log("WARN", "config", "config/load_inputconf.go:201", f"read {path}: {error.strerror}")
+                continue
+            digest = hashlib.sha256(raw).hexdigest()
+            if digest in seen:
+                message = f"config {path} is the same as {seen[digest]}, ignored"
+                self.log("WARN", "config", "config/load_inputconf.go:224", message)
+                continue
+            seen[digest] = path
+            self._load_file(path, raw.decode(errors="replace"))
+
+    def _load_file(self, path: str, text: str) -> None:
+        loaded = conf.load(text, self.container.env)
+        if loaded.error:
+            self.log("WARN", "config", "config/load_inputconf.go:254", f"load {path}: {loaded.error}, ignored")
+        for each in loaded.inputs:
+            around = Surroundings(
+                self.container,
+                self.network,
+                self.settings,
+                self._uploader,
+                self.counters,
+                self.log,
+                self._scale,
+                self._paused,
+            )
+            self.instances.append(PromInstance(path, each, around, self._rng.random()))
+        others = _other_inputs(text)
+        names = others | ({"prom": len(loaded.inputs)} if loaded.inputs else {})
+        for name, count in names.items():
+            if name in self.state.paths:
+                count += self.state.instances[name]
+            self.state.instances[name] = count
+            self.state.paths.setdefault(name, []).append(path)
+            self.log("INFO", "config", "config/load_inputconf.go:130", f"got {count} {name} input from {path}")
+
+    def check_config(self) -> tuple[list[str], bool]:
+        """What `datakit check --config` prints, and whether every file could be read."""
+        lines, good = [], True
+        for path in self.conf_files():
+            try:
+                text = self.container.read(path).decode(errors="replace")
+            except OSError as error:
+                lines.append(f"[E] read {path}: {error.strerror}")
+                good = False
+                continue
+            loaded = conf.load(text, self.container.env)
+            found = _other_inputs(text) | ({"prom": len(loaded.inputs)} if loaded.inputs else {})
+            lines += [f"[I] got {count} {name} input in {path}" for name, count in found.items()]
+            if loaded.error and not loaded.inputs:
+                lines.append(f"[E] failed to parse {path}: {loaded.error}")
+                good = False
+        return lines, good
+
+    # The election
+
+    def _paused(self, prom: PromInput) -> bool:
+        if not prom.election or not self.settings.election:
+            return False
+        return self.state.election.status not in ("success", "banned")
+
+    async def _elect(self) -> None:
+        await asyncio.sleep((_FIRST_ELECTION_S + self._election_delay_s) / self._scale)
+        while True:
+            period = await self._candidacy()
+            await asyncio.sleep(max(period, 1.0) / self._scale)
+
+    async def _candidacy(self) -> float:
+        """One call of /v1/election, or a heartbeat of the elected; returns the seconds until the next."""
+        election = self.state.election
+        if not self.settings.dataways:
+            return _ELECTION_S
+        path = "/v1/election/heartbeat" if election.status == "success" else "/v1/election"
+        try:
+            url = api_url(self.settings.dataways[0], path, namespace=self.settings.namespace, id=self.settings.hostname)
+            answer = await self.network.request(self.settings.hostname, "POST", url, timeout_s=10.0)
+            content = json.loads(answer.body)["content"] if answer.status == 200 else None
+        except (NetworkError, ValueError, KeyError) as error:
+            reason = error.reason if isinstance(error, NetworkError) else "unexpected answer"
+            self.counters.errors[("not-set", "unknown")] += 1
+            self.log("ERROR", "dk-election", "election/leader_election.go:113", f"{path}: {reason}")
+            return _ELECTION_S
+        if content is None:
+            self.log("ERROR", "dk-election", "election/leader_election.go:120", f"{path}: HTTP {answer.status}")
+            return _ELECTION_S
+        election.leader = str(content.get("incumbency_id", ""))
+        status = "success" if content.get("status") == "success" else "defeat"
+        if status != election.status:
+            election.since_s = time.time() if status == "success" else 0.0
+            election.status = status
+            if status == "success":
+                self.counters.resumed += 1
+            else:
+                self.counters.paused += 1
+            self.log("INFO", "dk-election", "election/leader_election.go:150", f"election status: {status}")
+        return float(content.get("interval") or _ELECTION_S)
+
+
+def _other_inputs(text: str) -> dict[str, int]:
+    """The inputs other than prom in a conf file: name -> how many."""
+    try:
+        found = tomllib.loads(text).get("inputs", {})
+    except tomllib.TOMLDecodeError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: len(value) if isinstance(value, list) else 1 for name, value in found.items() if name != "prom"}
