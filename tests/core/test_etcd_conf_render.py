@@ -20,9 +20,7 @@ from tui.core.topology import STRATEGIES, Member, Topology
 
 DATA = Path(__file__).parent.parent / "data"
 SAMPLE = i18n.assets() / "samples" / "etcd-3.4.txt"
-FILES = in_directory(
-    "/rootfs/etc/kubernetes/pki/etcd", "ca.crt", "healthcheck-client.crt", "healthcheck-client.key"
-)
+FILES = in_directory("/rootfs/etc/kubernetes/pki/etcd", "ca.crt", "healthcheck-client.crt", "healthcheck-client.key")
 HTTP = ("http://127.0.0.1:2381/metrics",)
 HTTPS = ("https://127.0.0.1:2379/metrics",)
 
@@ -181,8 +179,7 @@ def test_no_preset_with_the_rule_keeps_values_that_it_loses() -> None:
 
 
 THREE = tuple(
-    Member(f"cp{n}", f"10.0.0.{n}", (HTTP[0], HTTPS[0]), f"https://10.0.0.{n}:2379/metrics")
-    for n in (1, 2, 3)
+    Member(f"cp{n}", f"10.0.0.{n}", (HTTP[0], HTTPS[0]), f"https://10.0.0.{n}:2379/metrics") for n in (1, 2, 3)
 )
 KUBEADM = Topology(
     "kubeadm", THREE, "node-http", "", nodes=5, certificates=(in_directory("/pki/etcd", "ca", "c", "k"),)
@@ -200,9 +197,7 @@ def test_answers_become_the_conf_of_this_cluster() -> None:
 
 def test_answers_with_a_conf_or_urls_win_over_discovery() -> None:
     assert from_answers(Answers(etcd=EtcdAnswers("node-http", conf="# mine")), KUBEADM) == "# mine"
-    text = from_answers(
-        Answers(etcd=EtcdAnswers("tutorial", "tutorial", urls=("https://x:1/metrics",))), KUBEADM
-    )
+    text = from_answers(Answers(etcd=EtcdAnswers("tutorial", "tutorial", urls=("https://x:1/metrics",))), KUBEADM)
     assert block(text)["urls"] == ["https://x:1/metrics"]
     assert from_answers(Answers(etcd=EtcdAnswers("none")), KUBEADM) == ""
 

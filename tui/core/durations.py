@@ -50,11 +50,21 @@ def parse_ns(text: str) -> int:
             )
         total += int(whole or "0") * NANOSECONDS[unit]
         if dot and fraction:
-            total += int(fraction) * NANOSECONDS[unit] // 10 ** len(fraction)
+            total += _fraction(fraction, NANOSECONDS[unit])
         rest = rest[match.end() :]
     if total > _LIMIT or (total == _LIMIT and not negative):
         raise ValueError(_("the duration {text!r} is too long").format(text=text))
     return -total if negative else total
+
+
+def _fraction(digits: str, unit: int) -> int:
+    """The nanoseconds of `.digits` of a unit; like Go in floating point, without the digits that overflow 64 bits."""
+    value, scale = 0, 1.0
+    for digit in digits:
+        if value > (_LIMIT - 1) // 10 or value * 10 + int(digit) > _LIMIT:
+            break
+        value, scale = value * 10 + int(digit), scale * 10
+    return int(value * (unit / scale))
 
 
 def parse(text: str) -> float:

@@ -164,13 +164,9 @@ def literal(value: Any) -> str:
     return str(value)
 
 
-_SECRET = re.compile(
-    r"(?:^|[_.-])(?:token|password|passwd|secret|authorization|api_?key|cert_key_base64)$", re.I
-)
+_SECRET = re.compile(r"(?:^|[_.-])(?:token|password|passwd|secret|authorization|api[_-]?key|cert_key_base64)$", re.I)
 _INLINE = re.compile(rf"({_NAME})[ \t]*=[ \t]*(?=([\"'][^\n]*))")
-_IN_URL = re.compile(
-    r"[a-z]+://[^/\s\"'$]+:[^/\s\"'$]+@|[?&](?:token|key|password|secret)=(?!\$)[^&\s\"']", re.I
-)
+_IN_URL = re.compile(r"[a-z]+://[^/\s\"'$]+:[^/\s\"'$]+@|[?&](?:token|key|password|secret)=(?!\$)[^&\s\"']", re.I)
 _FROM_ENV = re.compile(r"""["']+(?:Bearer )?\$\{?\w+\}?["']*""")
 
 
@@ -188,9 +184,9 @@ def secrets(text: str) -> list[tuple[str, int]]:
         if value[:1] in ("{", "["):
             pairs = [(_unquoted(name), rest) for name, rest in _INLINE.findall(value)]
         for name, written in pairs:
-            if (
-                _SECRET.search(name) and written[:3] not in ('""', "''") and not _FROM_ENV.match(written)
-            ) or (_IN_URL.search(written)):
+            if (_SECRET.search(name) and written[:3] not in ('""', "''") and not _FROM_ENV.match(written)) or (
+                _IN_URL.search(written)
+            ):
                 found.append((name, position(text, entry.start)[0]))
         if value[:1] == "[" and _IN_URL.search(value):
             found.append((entry.path[-1], position(text, entry.start)[0]))
