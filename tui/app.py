@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -21,9 +21,8 @@ from textual.screen import Screen
 from textual.theme import Theme
 
 from tui import flow
-from tui.core.errors import Exit, UsageError, WizardError
+from tui.core.errors import Exit, WizardError
 from tui.core.ports import Backend
-from tui.core.receipts import Store
 from tui.core.steps import STEPS, LabInfo, Session
 from tui.i18n import N_, _, assets, use_language
 from tui.terminal import MIN_COLUMNS, MIN_ROWS, Look
@@ -105,13 +104,6 @@ class Options:
     close: Callable[[], None] = lambda: None
 
 
-class _NotOpen:
-    """Stands for the backend until the world is open."""
-
-    def __getattr__(self, name: str) -> NoReturn:
-        raise UsageError(_("The wizard is not ready yet."), remedy=_("Try again in a moment."))
-
-
 class WizardApp(App[int]):
     """The wizard. Its exit value is the command's exit status."""
 
@@ -140,7 +132,7 @@ class WizardApp(App[int]):
         self.theme = ANSI.name if options.look.ansi else DARK.name
         self.options = options
         self.given = options.given
-        self.session = Session(backend=_NotOpen(), store=Store(options.state_dir))
+        self.session = Session(state_dir=options.state_dir)
         self.current = flow.WELCOME
 
     # -- the beginning
@@ -188,12 +180,11 @@ class WizardApp(App[int]):
         """The world's own presets win over what was given: a lab's traces stay in its folder."""
         self.session.backend = world.backend
         self.session.lab = world.lab
-        self.session.store = Store(world.state_dir)
+        self.session.state_dir = world.state_dir
         for name in ("context", "namespace", "endpoint", "key", "key_source"):
             value = getattr(world, name)
             if value:
                 setattr(self.given, name, value)
-        self.given.open = True
 
     # -- from step to step
 
@@ -248,7 +239,7 @@ class WizardApp(App[int]):
         """The page of an error, above the step where it happened."""
         from tui.widgets.error_page import ErrorPage
 
-        self.push_screen(ErrorPage(error, self.session.store.folder))
+        self.push_screen(ErrorPage(error, self.session.state_dir))
 
     def on_step_screen_show_help(self, _message: StepScreen.ShowHelp) -> None:
         from tui.widgets.help_page import HelpPage

@@ -112,10 +112,10 @@ def save(session: Session, step: str, saved: str) -> None:
 
     place = Place(step, survey.context, survey.datakit.namespace, session.answers.studio.endpoint, saved)
     with contextlib.suppress(OSError):
-        session.store.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(answers_path(session.store.folder), answers.dump(session.answers))
+        session.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write(answers_path(session.state_dir), answers.dump(session.answers))
         write(
-            _place_path(session.store.folder),
+            _place_path(session.state_dir),
             json.dumps({"schema": SCHEMA, **asdict(place)}, ensure_ascii=False),
         )
 

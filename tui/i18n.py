@@ -1,7 +1,7 @@
 """Messages in the person's language: gettext with English msgids, one catalogue a language.
 
-Strings that a person sees are written `_("…")`, with placeholders filled afterwards by `str.format`; constants at module
-level are marked `N_("…")` and translated where they are shown. The language is chosen once, at start.
+Strings that a person sees are written `_("…")`, with placeholders filled afterwards by `str.format`; constants at
+module level are marked `N_("…")` and translated where they are shown. The language is chosen once, at start.
 """
 
 from __future__ import annotations

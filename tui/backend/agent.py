@@ -21,7 +21,6 @@ _CURL_S = 10
 _EXEC_S = 40.0
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
-_ELECTED = re.compile(r"^(?P<first>[^:|]*)::(?P<second>[^|]*)\|(?P<leader>[^(]*)")
 _STATUSES = ("success", "defeat", "disabled", "banned")
 
 UNUSABLE_PAIR = 58
@@ -66,10 +65,8 @@ class DataKitAgent:
                 loaded[path] = min(state, loaded.get(path, state), key=(0, 2, 1).index)
         enabled = stat.get("enabled_input_list") or {}
         instances = {str(name): int(entry.get("instances", 0)) for name, entry in enabled.items()}
-        elected, leader = parse_elected(str(stat.get("elected") or ""))
-        if not leader:
-            elected, leader = self._election(elected)
-        return AgentInputs(loaded, instances, elected or "disabled", leader)
+        elected, leader = self._election(parse_elected(str(stat.get("elected") or "")))
+        return AgentInputs(loaded, instances, elected, leader)
 
     def host_tags(self) -> dict[str, str]:
         """The global host tags in force."""
@@ -143,17 +140,21 @@ class DataKitAgent:
         """A command in the agent's container."""
         return self._cluster.exec(self._namespace, self.pod, self._container, argv, timeout_s=_EXEC_S)
 
-    def _election(self, elected: str) -> tuple[str, str]:
-        """Status and leader from /metrics. Of several series the newest holds: its value is when it was
-        set.
+    def _election(self, status: str) -> tuple[str, str]:
+        """Status and leader from /metrics, whose label `elected_id` names the leader for every agent.
+
+        Of several series the one with the status that the agent claims counts, then the newest: the value
+        is the time when it was set.
         """
-        newest = -1.0
-        leader = ""
-        for name, labels, value in self._metrics():
-            if name == "datakit_election_status" and value > newest:
-                newest = value
-                elected, leader = labels.get("status", elected), labels.get("elected_id", "")
-        return elected, leader
+        series = [
+            (labels.get("status", "") == status, value, labels)
+            for name, labels, value in self._metrics()
+            if name == "datakit_election_status"
+        ]
+        if not series:
+            return status or "disabled", ""
+        _same, _value, labels = max(series, key=lambda each: each[:2])
+        return status or labels.get("status", ""), labels.get("elected_id", "")
 
     def _metrics(self) -> Iterator[tuple[str, Mapping[str, str], float]]:
         for line in self._get("/metrics").decode(errors="replace").splitlines():
@@ -192,15 +193,12 @@ class DataKitAgent:
         return WizardError(what, object=f"pod {self._namespace}/{self.pod}, {path}", why=why)
 
 
-def parse_elected(text: str) -> tuple[str, str]:
-    """Status and leader of `success::namespace|leader(elected: 3m0s)`; older agents write the namespace
-    first.
+def parse_elected(text: str) -> str:
+    """The status in `success::namespace|node(elected: …)`; other versions write the namespace first. ""
+    unknown.
     """
-    match = _ELECTED.match(text)
-    if not match:
-        return (text, "") if text in _STATUSES else ("", "")
-    status = match["second"] if match["second"] in _STATUSES else match["first"]
-    return status, match["leader"].strip()
+    words = re.split(r"::|\|", text)[:2]
+    return next((word for word in words if word in _STATUSES), "")
 
 
 def parse_go_map(text: str) -> dict[str, str]:

@@ -435,7 +435,7 @@ def _pem(entry: Entry, key: str, folder: Path, owner: str, refuse: Any) -> str:
     """
     try:
         if data := _text(entry, f"{key}-data"):
-            return base64.b64decode(data, validate=False).decode()
+            return base64.b64decode("".join(data.split()), validate=True).decode()
         if path := _text(entry, key):
             return (folder / path).read_text()
     except (binascii.Error, UnicodeDecodeError):

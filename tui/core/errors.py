@@ -90,7 +90,8 @@ class ConflictError(RefusedError):
     """Server-side apply met fields that other managers own (HTTP 409 with causes)."""
 
     def __init__(self, what: str, *, conflicts: list[FieldConflict], object: str = "", remedy: str = "") -> None:
-        super().__init__(what, object=object, remedy=remedy, why="\n".join(f"{c.field}: {c.manager}" for c in conflicts))
+        why = "\n".join(f"{c.field}: {c.manager}" for c in conflicts)
+        super().__init__(what, object=object, remedy=remedy, why=why)
         self.conflicts = conflicts
 
 

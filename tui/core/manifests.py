@@ -39,7 +39,7 @@ def config_map_body(namespace: str, conf: str, live: Object | None) -> Object:
 
 
 def check_config_map(conf: str, live: Object | None) -> None:
-    """Refuse what the API server would refuse, in words: an immutable ConfigMap, and one that would grow beyond 1 MiB."""
+    """Refuse in words what the API server would refuse: an immutable ConfigMap, and one beyond 1 MiB."""
     if live is None:
         return
     data: Mapping[str, str] = live.get("data") or {}

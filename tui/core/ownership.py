@@ -31,7 +31,7 @@ _SIGNS: tuple[tuple[str, str, str], ...] = (
 
 
 def owned(obj: Object, manager: str = FIELD_MANAGER) -> Object | None:
-    """The part of `obj` that `manager` owns by server-side apply, as the body that would apply it again; None if nothing.
+    """The part of `obj` that `manager` owns by server-side apply, as the body that would apply it again, or None.
 
     Values are taken from `obj` itself, paths from the manager's Apply entry without subresource.
     """
@@ -83,7 +83,7 @@ def managers(obj: Object) -> list[tuple[str, str]]:
 
 
 def owner_notes(obj: Object) -> list[str]:
-    """What other tools manage the whole object, by labels, annotations and managers, and what that means for our fields."""
+    """Which other tools manage the whole object, by labels, annotations and managers, and what that means for us."""
     metadata = obj.get("metadata", {})
     marks = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
     notes = [f"{tool}: {_(meaning)}" for sign, tool, meaning in _SIGNS if sign in marks]

@@ -1,4 +1,4 @@
-"""The plan: every change as a server-side dry run, with its diff, the owners in the way, the rights needed and the cost."""
+"""The plan: every change as a server-side dry run, with its diff, the owners in the way, the rights and the cost."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def named(answers: Answers, survey: Survey) -> Answers:
 
 
 def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | None:
-    """The mount that the answers need: none for plain HTTP and for /rootfs, which the vendor's DaemonSet has already."""
+    """The mount that the answers need: none for plain HTTP, nor for /rootfs, which the vendor has."""
     certificates = answers.certificates
     if answers.etcd.strategy in ("none", "node-http") or certificates.source in ("none", "rootfs"):
         return None
@@ -365,7 +365,7 @@ def commands(plan: Plan) -> list[Shown]:
             f"datakit-wizard views show {view.key} > {view.key}.json\n"
             f'curl -sS -H "DF-API-KEY: $DF_API_KEY" -H "Content-Type: application/json" \\\n'
             f"  {endpoint}/api/v1/dashboards/create \\\n"
-            f'  -d "$(jq -n --slurpfile t {view.key}.json \'{{name: "{view.name}", isPublic: 1, templateInfo: $t[0]}}\')"',
+            f"  -d \"$(jq -n --slurpfile t {view.key}.json '{{name: $t[0].title, isPublic: 1, templateInfo: $t[0]}}')\"",
             _("Studio: Scenes → New dashboard → {name} → OK.").format(name=view.name),
         )
         for view in plan.views

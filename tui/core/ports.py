@@ -1,7 +1,7 @@
 """The protocols through which core and the screens act on the world; `tui.backend` implements them.
 
-All calls block and raise `tui.core.errors.WizardError`; the app runs them in its own threads. Kubernetes objects are plain
-dicts as the API server sends them.
+All calls block and raise `tui.core.errors.WizardError`; the app runs them in its own threads. Kubernetes objects are
+plain dicts as the API server sends them.
 """
 
 from __future__ import annotations
@@ -116,13 +116,13 @@ class Cluster(Protocol):
         ...
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
-        """All objects of a kind, in one namespace or (namespace "") in all; paged. kind and apiVersion are filled in."""
+        """All objects of a kind, in one namespace or (namespace "") in all; kind and apiVersion are filled in."""
         ...
 
     def apply(
         self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool, force: bool = False
     ) -> Applied:
-        """Server-side apply of a partial object. Raises ConflictError, StaleError, ForbiddenError, WizardError (invalid)."""
+        """Server-side apply of a partial object. Raises ConflictError, StaleError, ForbiddenError, WizardError."""
         ...
 
     def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
@@ -147,10 +147,12 @@ class Cluster(Protocol):
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
     ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out on all nodes. Raises DeadlineError with what it waits for."""
+        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for."""
         ...
 
-    def exec(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40) -> ExecResult:
+    def exec(
+        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+    ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         ...
 
@@ -169,7 +171,7 @@ class Clusters(Protocol):
 
 @dataclass(frozen=True)
 class AgentInputs:
-    """What a running DataKit says of its inputs (`/v1/dca/stat`): per conf file its state, and the election."""
+    """What a running DataKit says of its inputs (`/v1/dca/stat`): each conf file's state, and the election."""
 
     loaded: Mapping[str, int]  # path -> 0 failed, 1 ok, 2 changed and not loaded
     instances: Mapping[str, int]  # input -> number of instances
@@ -187,7 +189,7 @@ class Feed:
 
 
 class Agent(Protocol):
-    """The DataKit in one pod, asked by exec of `curl` (backend.agent). All raise WizardError when it does not answer."""
+    """The DataKit in one pod, asked by exec of `curl` (backend.agent); WizardError where it does not answer."""
 
     node: str
     pod: str
@@ -203,7 +205,7 @@ class Agent(Protocol):
     def feeds(self) -> dict[str, Feed]: ...
 
     def uploads(self) -> dict[str, float]:
-        """Points uploaded by status, from `datakit_io_dataway_point_total{category="metric"}` ("OK", "Forbidden", …)."""
+        """Metric points uploaded by status ("OK", "Forbidden", …), from `datakit_io_dataway_point_total`."""
         ...
 
     def file(self, path: str) -> bytes | None:
@@ -211,7 +213,7 @@ class Agent(Protocol):
         ...
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
-        """GET `url` from inside the pod (files are paths inside the container). An unreachable target is no exception."""
+        """GET `url` from inside the pod, with files of its container. An unreachable target is no exception."""
         ...
 
 
@@ -241,7 +243,7 @@ class CertificateFile:
 
 @dataclass(frozen=True)
 class NodeCertificates:
-    """What a node has, and whether etcd accepts it (`answers` is the HTTP status of /health, 0 when it did not answer)."""
+    """What a node has, and whether etcd accepts it (`answers`: HTTP status of /health, 0 without an answer)."""
 
     node: str
     ca: CertificateFile

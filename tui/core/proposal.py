@@ -40,7 +40,7 @@ def cluster_name(survey: Survey) -> str:
 
 
 def certificates(survey: Survey, strategy: str) -> CertificateAnswers:
-    """Where a strategy's certificates come from: nowhere for plain HTTP, /rootfs where DataKit has it, else a hostPath."""
+    """Where certificates come from: nowhere for plain HTTP, /rootfs where DataKit has it, else a hostPath."""
     if not any(url.startswith("https://") for url in survey.topology.urls(strategy)):
         return CertificateAnswers()
     if strategy != "tutorial" and has_rootfs(survey.datakit.object):

@@ -1,4 +1,4 @@
-"""Renderings of one run of the checks, and of a receipt: text, JSON and JUnit. stdout carries these and nothing else."""
+"""Renderings: of one run of the checks (text, JSON, JUnit), of a plan, and of a receipt."""
 
 from __future__ import annotations
 

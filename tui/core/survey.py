@@ -1,4 +1,4 @@
-"""What is there before anything is changed: the DaemonSet that runs DataKit, nodes, etcd, the conf, and what we may do."""
+"""What is there before anything is changed: DataKit's DaemonSet, nodes, etcd, the conf, and what we may do."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class AgentPod:
 
 @dataclass(frozen=True)
 class DataKit:
-    """A DaemonSet that runs DataKit. `env` holds the container's plain values; `computed_env` names those set otherwise."""
+    """A DaemonSet that runs DataKit. `env` are the container's plain values; `computed_env` names the others."""
 
     namespace: str
     name: str
@@ -217,7 +217,7 @@ def exec_rights(datakit: DataKit) -> list[Access]:
 
 
 def cluster_uid(cluster: Cluster) -> str:
-    """The uid of namespace kube-system, which stands for the cluster; where it may not be read, the server's address."""
+    """The uid of namespace kube-system, which stands for the cluster; else the server's address."""
     try:
         return str(cluster.get(NAMESPACE, "", "kube-system")["metadata"]["uid"])
     except (ForbiddenError, NotFoundError):

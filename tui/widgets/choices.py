@@ -74,6 +74,15 @@ class Choices(Widget, can_focus=True):
         self.set_reactive(Choices.index, self._find(chosen))
         self.refresh(layout=True)
 
+    def choose(self, key: str) -> None:
+        """Move the choice to this row without a message: the model changed, not the person's mind."""
+        index = self._find(key)
+        if index != self.index:
+            old = self.index
+            self.set_reactive(Choices.index, index)
+            self._repaint(old)
+            self._repaint(index)
+
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return container.width
 
@@ -132,8 +141,9 @@ class Choices(Widget, can_focus=True):
         )
         mark = f" {glyph('chosen') if chosen else glyph('open')} "
         label, note = plain(row.label), plain(row.problem or row.note)
-        column = min(max(cell_len(plain(each.label)) for each in self.rows) + 2, max(width // 2, 16))
         room = width - cell_len(mark)
+        notes = max(cell_len(plain(each.problem or each.note)) for each in self.rows)
+        column = min(max(cell_len(plain(each.label)) for each in self.rows) + 2, max(room - notes, room // 2))
         label = fit(label, min(column, room) if note else room)
         note = fit(note, room - cell_len(label)) if note else ""
         return Strip([Segment(mark + label, style), Segment(note, note_style)], width)

@@ -31,8 +31,8 @@ class Given:
     """The presets of a run. `key_source` says where the API key comes from ("GUANCE_ACCESS_TOKEN").
 
     `resume_step` and `resume_saved` are where and when a person left off, with `answers` as they were then; `resume` is
-    whether they want to go on from there. `practice`: a practice lab is started; `open`: the backend is there. `command`
-    is the line that starts this wizard again.
+    whether they want to go on from there. `practice`: a practice lab is started. `command` is the line that
+    starts this wizard again.
     """
 
     context: str = ""
@@ -46,5 +46,4 @@ class Given:
     resume_saved: str = ""
     resume: bool = False
     practice: bool = False
-    open: bool = False
     command: str = "datakit-wizard"

@@ -18,7 +18,8 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.core.errors import WizardError
+from tui.core.errors import UsageError, WizardError
+from tui.core.ports import Backend
 from tui.core.steps import STEPS, Session, StepState
 from tui.i18n import N_, _
 from tui.widgets.chrome import Header, KeyLine
@@ -154,6 +155,13 @@ class StepScreen(Screen[None]):
         return self.go_on
 
     # -- the frame
+
+    @property
+    def backend(self) -> Backend:
+        """What acts on the world; it is there from the first step on."""
+        if self.session.backend is None:
+            raise UsageError(_("The wizard is not ready yet."), remedy=_("Try again in a moment."))
+        return self.session.backend
 
     @property
     def body(self) -> VerticalScroll:

@@ -190,7 +190,10 @@ def fresh(facts: Facts) -> Finding:
             missing.append(f"{pod.name} ({pod.node})")
         elif content.decode("utf-8", "replace") != conf.text:
             stale.append(f"{pod.name} ({pod.node})")
-    restart = f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} rollout restart daemonset/{facts.datakit.name}"
+    restart = (
+        f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} "
+        f"rollout restart daemonset/{facts.datakit.name}"
+    )
     if missing:
         return pending(
             _("the file is missing (or a directory) in {pods}").format(pods=names(missing)),

@@ -176,7 +176,7 @@ class Facts:
 
     @property
     def global_tags(self) -> dict[str, str]:
-        """The global tags that etcd's points get: election tags under election, else host tags, as the env sets them."""
+        """The global tags that etcd's points get: election tags under election, else host tags, by the env."""
         env = self.datakit.env
         if self.electing:
             return tag_list(env.get("ENV_GLOBAL_ELECTION_TAGS") or env.get("ENV_GLOBAL_ENV_TAGS", ""))
@@ -257,7 +257,7 @@ class Facts:
 
     @property
     def probes(self) -> list[tuple[str, str]]:
-        """(measurement, field) of what this conf sends, those first that tell most: judged on the bundled etcd scrape."""
+        """(measurement, field) of what this conf sends, the telling ones first: judged on the bundled scrape."""
 
         def read() -> list[tuple[str, str]]:
             sample = Scrape((assets() / "samples" / "etcd-3.4.txt").read_bytes())

@@ -13,7 +13,7 @@ REQUIRED, WARNING, INFO = "required", "warning", "info"
 
 @dataclass(frozen=True)
 class Check:
-    """One check. `title` is a msgid; `needs` are ids that must have passed; `patient` ones are asked again until the deadline."""
+    """One check. `title` is a msgid, `needs` are ids that must have passed; a `patient` one is asked again."""
 
     id: str
     severity: str
@@ -59,7 +59,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "fail" if a required check failed, "inconclusive" if one was skipped (or nothing was checked), else "pass"."""
+        """It is "fail", "inconclusive" (a required check was skipped, or none was made) or "pass"."""
         required = [result for result in self.results if result.severity == REQUIRED]
         if any(result.status == "fail" for result in required):
             return "fail"

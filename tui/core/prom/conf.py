@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -291,18 +292,19 @@ def _input(block: toml.Table) -> PromInput:
     interval = found.get("interval", 30 * durations.NANOSECONDS["s"])
     timeout = found.get("timeout", 30 * durations.NANOSECONDS["s"])
     rename, logging = found.get("tags_rename", {}), found.get("as_logging", {})
+    tls = _tls(found)
     targets = found.get("urls") or ((found["url"],) if found.get("url") else ())
     return PromInput(
         **settings,
         urls=targets,
         interval_s=min(max(interval, MIN_INTERVAL_NS), MAX_INTERVAL_NS) / durations.NANOSECONDS["s"],
         timeout_s=max(timeout, MIN_TIMEOUT_NS) / durations.NANOSECONDS["s"],
-        tls=_tls(found),
+        tls=tls,
         tags_rename=rename.get("mapping", {}),
         overwrite_exist_tags=rename.get("overwrite_exist_tags", False),
         as_logging=logging.get("enable", False),
         logging_service=logging.get("service", ""),
-        problem=_init_problem(targets),
+        problem=_url_problem(targets) or _data_problem(tls),
     )
 
 
@@ -336,10 +338,30 @@ def _tls(found: Mapping[str, Any]) -> TLS:
     return TLS(insecure=not ca, ca=ca, cert=found.get("tls_cert", ""), key=found.get("tls_key", ""))
 
 
-def _init_problem(targets: tuple[str, ...]) -> str:
+def _url_problem(targets: tuple[str, ...]) -> str:
     for target in targets:
         try:
             urls.parse(target)
         except ValueError as error:
             return str(error)
     return ""
+
+
+def _data_problem(tls: TLS) -> str:
+    """What is wrong with certificates given as base64: as far as it can be told without reading X.509."""
+    for text in tls.ca_base64:
+        if b"-----BEGIN CERTIFICATE-----" not in (_decoded(text) or b""):
+            return _("ca_certs_base64 holds no certificate in base64")
+    cert, key = _decoded(tls.cert_base64), _decoded(tls.key_base64)
+    if cert is None or key is None:
+        return _("cert_base64 or cert_key_base64 is not base64")
+    if cert and key and not (b"-----BEGIN CERTIFICATE-----" in cert and b"PRIVATE KEY-----" in key):
+        return _("cert_base64 and cert_key_base64 hold no certificate and key")
+    return ""
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True)
+    except ValueError:
+        return None

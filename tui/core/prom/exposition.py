@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from tui.i18n import _
 
-MAX_BYTES = 256 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """Bodies above this are refused unread."""
 
 TYPES = ("counter", "gauge", "summary", "untyped", "histogram", "gauge_histogram", "info")

@@ -313,14 +313,13 @@ class _Parser:
     def join_lines(self, text: str) -> str:
         """Take out the line ends that a backslash escapes, with the blanks around them."""
         lines = text.split("\n")
-        joining = False
-        for i, original in enumerate(lines):
-            line = original.rstrip(" \t\r")
+        joining = False  # stays on until the next line that ends with a backslash: so does the parser of 1.2.1
+        for i in range(len(lines)):
+            line = lines[i].rstrip(" \t\r")
             if not line.endswith("\\"):
-                lines[i] = original.rstrip("\r")
-                if not (joining and not line) and i != len(lines) - 1:
+                lines[i] = lines[i].rstrip("\r")
+                if not joining and i != len(lines) - 1:
                     lines[i] += "\n"
-                joining = joining and not line
                 continue
             odd = (len(line) - len(line.rstrip("\\"))) % 2 == 1
             if joining:

@@ -97,9 +97,7 @@ class Dashboards:
     async def export(self, request: web.Request) -> web.Response:
         """The template, titled as the dashboard is named now."""
         dashboard = self._one(request)
-        return envelope(
-            {**dashboard[_HIDDEN], "title": dashboard["name"], "identifier": dashboard["identifier"]}
-        )
+        return envelope({**dashboard[_HIDDEN], "title": dashboard["name"], "identifier": dashboard["identifier"]})
 
     async def import_(self, request: web.Request) -> web.Response:
         """Overwrite the template; the uuid stays."""
@@ -164,11 +162,7 @@ def _text(body: dict[str, Any], key: str, most: int) -> str:
 def _template(body: dict[str, Any]) -> dict[str, Any]:
     """The template of a body, if it has what the vendor requires of title and charts."""
     template = body.get("templateInfo")
-    if (
-        not isinstance(template, dict)
-        or not template.get("title")
-        or not isinstance(template.get("main"), dict)
-    ):
+    if not isinstance(template, dict) or not template.get("title") or not isinstance(template.get("main"), dict):
         raise ApiError(400, "ft.InvalidParameter", "templateInfo needs title and main")
     for chart in template["main"].get("charts", []):
         missing = [key for key in ("name", "type", "queries") if not chart.get(key)]
@@ -179,8 +173,4 @@ def _template(body: dict[str, Any]) -> dict[str, Any]:
 
 def _charts(template: dict[str, Any]) -> dict[str, Any]:
     charts = template.get("main", {}).get("charts", [])
-    return {
-        "chartPos": [
-            {"chartUUID": f"chrt_{secrets.token_hex(16)}", "pos": chart.get("pos")} for chart in charts
-        ]
-    }
+    return {"chartPos": [{"chartUUID": f"chrt_{secrets.token_hex(16)}", "pos": chart.get("pos")} for chart in charts]}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import hmac
+import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
-from tui.lab.studio import dql, lines
+from tui.core.prom import lineprotocol
+from tui.core.prom.collector import Point
+from tui.lab.studio import dql
 from tui.lab.studio.envelope import ApiError, json_body
 from tui.lab.studio.queries import Queries
 from tui.lab.studio.store import Row, Store
@@ -95,28 +98,24 @@ class Dataway:
         if category not in CATEGORIES:
             return _refused(404, "dataway.invalidCategory", f"there is no category {category}")
         if "protobuf" in request.headers.get("Content-Type", ""):
-            return _refused(
-                400, "dataway.unsupportedEncoding", "the practice studio reads line protocol (v1) only"
-            )
+            return _refused(400, "dataway.unsupportedEncoding", "the practice studio reads line protocol (v1) only")
         try:
             text = (await _body(request)).decode()
-            points = lines.decode(text)
+            points = lineprotocol.decode(text)
+            if category == "metric":
+                self._keep(points)
         except (ValueError, OSError, EOFError, zlib.error) as error:
             return _refused(400, "dataway.invalidBody", str(error)[:500])
-        if category == "metric":
-            now = int(self._clock() * 1000)
-            self._store.write(
-                Row(
-                    point.measurement,
-                    point.tags,
-                    field,
-                    value,
-                    now if point.time_ms is None else point.time_ms,
-                )
-                for point in points
-                for field, value in point.fields.items()
-            )
         return web.json_response({"content": {"points": len(points)}})
+
+    def _keep(self, points: Sequence[Point]) -> None:
+        now = int(self._clock() * 1000)
+        self._store.write(
+            Row(point.measurement, point.tags, field, kept, now if point.time_ms is None else point.time_ms)
+            for point in points
+            for field, value in point.fields.items()
+            if (kept := _kept(value)) is not None
+        )
 
     async def ntp(self, request: web.Request) -> web.Response:
         """The time, for agents whose clock is off."""
@@ -173,6 +172,13 @@ class Dataway:
         except (dql.QueryError, ApiError) as error:
             return _refused(400, "ft.QueryParseError", str(error))
         return web.json_response({"content": content})
+
+
+def _kept(value: float | str) -> float | str | None:
+    """A field's value as it is kept: numbers as floats, None for those that are none."""
+    if isinstance(value, str):
+        return value
+    return float(value) if math.isfinite(value) else None
 
 
 def _spelled(query: dict[str, Any]) -> dict[str, Any]:

@@ -401,9 +401,7 @@ class _Parser:
                 parts[-1].append(token)
         if len(parts) > 4 or any(len(part) > 1 for part in parts):
             raise QueryError("a range is [start:end:interval:rollup]")
-        start, end, interval, rollup = [part[0] if part else None for part in parts] + [None] * (
-            4 - len(parts)
-        )
+        start, end, interval, rollup = [part[0] if part else None for part in parts] + [None] * (4 - len(parts))
         if rollup is not None and rollup.text.lower() not in ROLLUPS:
             raise QueryError(f"the practice studio does not know the rollup {rollup.text}")
         return Range(_moment(start), _moment(end), _interval(interval), rollup.text.lower() if rollup else "")

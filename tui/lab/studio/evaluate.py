@@ -13,9 +13,7 @@ from tui.lab.studio.store import SeriesKey, Store, Value
 Answer = list[dict[str, Any]]
 Points = Sequence[tuple[int, Value]]
 
-DEFAULT_SLIMIT = (
-    20  # DataKit's raw API cuts at 20 groups unless told otherwise; so do we, that clients set it
-)
+DEFAULT_SLIMIT = 20  # DataKit's raw API cuts at 20 groups unless told otherwise; so do we, that clients set it
 AUTO_POINTS = 360
 COLLECTION_MS = 60_000
 
@@ -133,9 +131,7 @@ def _groups(series: Sequence[SeriesKey], by: Sequence[str]) -> dict[tuple[str, .
 def _select(store: Store, query: Statement, request: Request) -> Answer:
     start, end = request.window(query.range)
     fields = {item.field for item in query.select}
-    series = [
-        key for key in store.series(query.measurement) if key.field in fields and query.filter.holds(key.tags)
-    ]
+    series = [key for key in store.series(query.measurement) if key.field in fields and query.filter.holds(key.tags)]
     limit = query.limit if query.limit is not None else request.limit
     found: Answer = []
     for tags, keys in _groups(series, query.by).items():
@@ -144,9 +140,7 @@ def _select(store: Store, query: Statement, request: Request) -> Answer:
         for item in query.select:
             own = {key: points[key] for key in keys if key.field == item.field}
             columns.append(
-                _aggregate(own, item, query.range.rollup, request.interval(query.range))
-                if item.function
-                else _raw(own)
+                _aggregate(own, item, query.range.rollup, request.interval(query.range)) if item.function else _raw(own)
             )
         times = sorted(
             {time for column in columns for time in column},
@@ -213,28 +207,19 @@ def _aggregate(
 def _eval(store: Store, query: Eval, request: Request) -> Answer:
     answers = {code: _select(store, part, request) for code, part in query.parts.items()}
     tags_of = {
-        code: {tuple(sorted(series["tags"].items())): series for series in found}
-        for code, found in answers.items()
+        code: {tuple(sorted(series["tags"].items())): series for series in found} for code, found in answers.items()
     }
     shared = set.intersection(*(set(by_tags) for by_tags in tags_of.values()))
     found: Answer = []
     for tags in sorted(shared):
-        columns = {
-            code: {row[0]: row[1] for row in by_tags[tags]["values"]} for code, by_tags in tags_of.items()
-        }
-        if all(
-            len(column) == 1 for column in columns.values()
-        ):  # single values need not be of the same moment
-            newest = max(
-                (time for column in columns.values() for time in column if time is not None), default=None
-            )
+        columns = {code: {row[0]: row[1] for row in by_tags[tags]["values"]} for code, by_tags in tags_of.items()}
+        if all(len(column) == 1 for column in columns.values()):  # single values need not be of the same moment
+            newest = max((time for column in columns.values() for time in column if time is not None), default=None)
             columns = {code: {newest: next(iter(column.values()))} for code, column in columns.items()}
         times = set.intersection(*(set(column) for column in columns.values()))
         rows: list[list[Any]] = []
         for time in sorted(times, key=lambda time: time or 0, reverse=True):
-            rows.append(
-                [time, _compute(query.formula, {code: column[time] for code, column in columns.items()})]
-            )
+            rows.append([time, _compute(query.formula, {code: column[time] for code, column in columns.items()})])
         if rows:
             found.append(_series("eval", dict(tags), [query.alias or "eval"], rows))
     return found[: request.slimit]
@@ -248,11 +233,7 @@ def _compute(formula: Formula, values: dict[str, float]) -> float | None:
     left, right = _compute(formula.left, values), _compute(formula.right, values)
     if left is None or right is None or (formula.op == "/" and right == 0):
         return None
-    return (
-        {"+": left + right, "-": left - right, "*": left * right}[formula.op]
-        if formula.op != "/"
-        else left / right
-    )
+    return {"+": left + right, "-": left - right, "*": left * right}[formula.op] if formula.op != "/" else left / right
 
 
 def _show(store: Store, query: Show, request: Request) -> Answer:
@@ -278,9 +259,7 @@ def _show(store: Store, query: Show, request: Request) -> Answer:
             columns = ["key", "value"]
             rows = [
                 list(pair)
-                for pair in sorted(
-                    {(tag, key.tags[tag]) for key in own for tag in query.keyin if tag in key.tags}
-                )
+                for pair in sorted({(tag, key.tags[tag]) for key in own for tag in query.keyin if tag in key.tags})
             ]
         elif query.function == "show_tag_key":
             columns = ["tagKey"]

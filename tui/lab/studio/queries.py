@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tui.lab.studio import dql, evaluate
+from tui.lab.studio import dql, evaluate, promql
 from tui.lab.studio.envelope import ApiError, envelope, json_body
 from tui.lab.studio.store import Store
 
@@ -87,6 +87,9 @@ class Queries:
         frame = self._frame(body)
         if qtype == "dql":
             return evaluate.answer(self._store, dql.parse(text), frame)
+        if qtype == "promql":
+            instant = body.get("promqlType") == "instantQuery"
+            return promql.answer(self._store, text, frame, instant=instant)
         raise dql.QueryError(f"qtype {qtype} is not known here")
 
     def _frame(self, body: dict[str, Any]) -> evaluate.Request:
@@ -111,10 +114,6 @@ class Queries:
 def _range(given: Any, now_ms: float, default_ms: float) -> tuple[float, float]:
     if given is None:
         return now_ms - default_ms, now_ms
-    if (
-        not isinstance(given, list)
-        or len(given) != 2
-        or not all(isinstance(item, int | float) for item in given)
-    ):
+    if not isinstance(given, list) or len(given) != 2 or not all(isinstance(item, int | float) for item in given):
         raise ApiError(400, "ft.InvalidParameter", "timeRange is [start_ms, end_ms]")
     return float(given[0]), float(given[1])

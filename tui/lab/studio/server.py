@@ -171,13 +171,9 @@ class StudioServer:
             # Documented as 403, seen as 401: clients must go by the code.
             raise ApiError(401, "ft.InvalidAPIKey", "the API key is invalid")
         if "rate-limit" in self.faults:
-            raise ApiError(
-                401, "ft.TriggerApiAkCurrentLimiting", "the frequency of requests exceeds the limit"
-            )
+            raise ApiError(401, "ft.TriggerApiAkCurrentLimiting", "the frequency of requests exceeds the limit")
         if "workspace-limit" in self.faults:
-            raise ApiError(
-                401, "ft.TriggerApiWorkspaceCurrentLimiting", "the frequency of requests exceeds the limit"
-            )
+            raise ApiError(401, "ft.TriggerApiWorkspaceCurrentLimiting", "the frequency of requests exceeds the limit")
         for limit in self._limits:
             limit.count(time.monotonic())
         response = await handler(request)

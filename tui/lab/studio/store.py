@@ -57,9 +57,7 @@ class Store:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
         self._series: dict[tuple[str, str, str], SeriesKey] = {}
-        for id_, measurement, field, tags in self._db.execute(
-            "SELECT id, measurement, field, tags FROM series"
-        ):
+        for id_, measurement, field, tags in self._db.execute("SELECT id, measurement, field, tags FROM series"):
             self._series[measurement, field, tags] = SeriesKey(id_, measurement, field, json.loads(tags))
         row = self._db.execute("SELECT uuid FROM workspace").fetchone()
         if row is None:
@@ -73,10 +71,17 @@ class Store:
     # Points
 
     def write(self, rows: Iterable[Row]) -> int:
-        """Keep points, the last one of a moment wins. Returns how many."""
+        """Keep points, the last one of a moment wins. Returns how many. Raises ValueError for an impossible time."""
+        rows = list(rows)
+        if any(not 0 <= row.time_ms < 1 << 62 for row in rows):
+            raise ValueError("a time is out of range")
         values = [(self._key(row).id, row.time_ms, row.value) for row in rows]
         self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR REPLACE INTO point VALUES (?, ?, ?)", values)
+        try:
+            self._db.executemany("INSERT OR REPLACE INTO point VALUES (?, ?, ?)", values)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
         self._db.execute("COMMIT")
         return len(values)
 
@@ -95,8 +100,7 @@ class Store:
         return [
             key
             for key in self._series.values()
-            if (measurement is None or key.measurement == measurement)
-            and (field is None or key.field == field)
+            if (measurement is None or key.measurement == measurement) and (field is None or key.field == field)
         ]
 
     def points(self, series: SeriesKey, start_ms: float, end_ms: float) -> list[tuple[int, Value]]:
