@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import gettext as _gettext
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 DOMAIN = "datakit-wizard"
@@ -16,6 +18,7 @@ LANGUAGES = ("en", "zh")
 
 _catalogue: _gettext.NullTranslations = _gettext.NullTranslations()
 _language = "en"
+_override: ContextVar[_gettext.NullTranslations | None] = ContextVar("language", default=None)
 
 
 def assets() -> Path:
@@ -40,7 +43,25 @@ def use_language(language: str) -> None:
     """Translate from now on into `language` (one of LANGUAGES); a missing catalogue leaves the English msgids."""
     global _catalogue, _language
     _language = language
-    _catalogue = _gettext.translation(DOMAIN, assets() / "locale", [language], fallback=True)
+    _catalogue = _load(language)
+
+
+def _load(language: str) -> _gettext.NullTranslations:
+    return _gettext.translation(DOMAIN, assets() / "locale", [language], fallback=True)
+
+
+@contextmanager
+def writing_in(language: str) -> Iterator[None]:
+    """Translate into `language` inside the block: for texts that are kept, whoever reads the screen meanwhile."""
+    token = _override.set(_load(language))
+    try:
+        yield
+    finally:
+        _override.reset(token)
+
+
+def _current() -> _gettext.NullTranslations:
+    return _override.get() or _catalogue
 
 
 def use_environment() -> None:
@@ -55,12 +76,12 @@ def language() -> str:
 
 def _(message: str) -> str:
     """`message` in the language in use."""
-    return _catalogue.gettext(message)
+    return _current().gettext(message)
 
 
 def ngettext(singular: str, plural: str, n: int) -> str:
     """The form of the message for the count `n`, in the language in use."""
-    return _catalogue.ngettext(singular, plural, n)
+    return _current().ngettext(singular, plural, n)
 
 
 def N_(message: str) -> str:  # noqa: N802 - the name that gettext's tools extract

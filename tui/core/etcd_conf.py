@@ -12,7 +12,7 @@ from tui.core.etcd_presets import LOST_VALUES, PRESETS, TUTORIAL, TUTORIAL_URL, 
 from tui.core.platforms import CertificateSet, in_directory
 from tui.core.toml_text import literal
 from tui.core.topology import Topology, is_loopback
-from tui.i18n import _
+from tui.i18n import _, writing_in
 
 ROOTFS = "/rootfs"  # where DataKit's own manifest mounts the node's file system
 SECRET_DIRECTORY = "/etc/datakit-etcd"  # where the Secret with the certificates is mounted
@@ -30,13 +30,15 @@ def from_answers(answers: Answers, topology: Topology) -> str:
     etcd = answers.etcd
     if etcd.conf:
         return etcd.conf
-    return render(
-        etcd.strategy,
-        etcd.preset,
-        urls=etcd.urls or topology.urls(etcd.strategy),
-        cluster_name=answers.cluster.name,
-        certificates=client_files(answers.certificates, topology),
-    )
+    # The comments are in the answers' language, not the screen's: the same answers must always give the same text.
+    with writing_in(answers.views.lang):
+        return render(
+            etcd.strategy,
+            etcd.preset,
+            urls=etcd.urls or topology.urls(etcd.strategy),
+            cluster_name=answers.cluster.name,
+            certificates=client_files(answers.certificates, topology),
+        )
 
 
 def client_files(certificates: CertificateAnswers, topology: Topology) -> CertificateSet | None:
