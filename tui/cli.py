@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from tui import i18n
@@ -52,7 +53,7 @@ def _asked_language(arguments: Sequence[str]) -> str:
     for_machines = {
         f"{flag}{form}" for flag in ("-o", "-o ", "--output=", "--output ") for form in ("json", "junit", "yaml")
     }
-    pairs = (f"{one} {two}" for one, two in zip(arguments, [*arguments[1:], ""], strict=True))
+    pairs = (f"{one} {two}" for one, two in pairwise(arguments))
     return "en" if for_machines & {*arguments, *pairs} else ""
 
 
