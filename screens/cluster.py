@@ -33,9 +33,9 @@ class ClusterScreen(StepScreen):
     )
 
     def content(self) -> ComposeResult:
-        yield Choices(id="contexts")
+        yield Choices(follow=True, id="contexts")
         with Vertical(id="found"):
-            yield Choices(id="datakits")
+            yield Choices(follow=True, id="datakits")
             yield Static(id="facts")
             yield Static(id="rights")
 
@@ -51,7 +51,7 @@ class ClusterScreen(StepScreen):
 
     async def _read(self) -> None:
         self.working.start(_("Reading the kubeconfig"))
-        backend = self.session.backend
+        backend = self.backend
         self.session.contexts = await in_thread(lambda: backend.clusters().contexts())
         self.working.finish()
         self._show_contexts()
@@ -121,7 +121,7 @@ class ClusterScreen(StepScreen):
         wanted = self.wanted
         if wanted is None:
             return
-        backend, namespace = self.session.backend, self.given.namespace
+        backend, namespace = self.backend, self.given.namespace
         self._forget()
         self.working.start(_("Connecting to {context}").format(context=wanted.name))
         self.refresh_frame()

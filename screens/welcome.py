@@ -58,6 +58,7 @@ class WelcomeScreen(StepScreen):
                     Choice("anew", _("Begin anew"), _("the kept answers are replaced")),
                 ],
                 "resume",
+                follow=True,
                 id="begin",
             )
         if self.session.lab is not None or self.given.practice:
@@ -70,7 +71,7 @@ class WelcomeScreen(StepScreen):
             )
 
     def go_on_text(self) -> tuple[str, bool]:
-        if not self.given.open:
+        if self.session.backend is None:
             if self.given.practice:
                 return _("Go on as soon as the lab is ready"), True
             return _("Choose the cluster"), True
@@ -87,7 +88,7 @@ class WelcomeScreen(StepScreen):
 
     def go_when_open(self) -> None:
         """Go on once the backend is there; Enter pressed before that is remembered."""
-        if self.wanted and self.given.open and self.is_current:
+        if self.wanted and self.session.backend is not None and self.is_current:
             self.wanted = False
             self.post_message(self.Leave("next"))
 
@@ -96,7 +97,7 @@ class WelcomeScreen(StepScreen):
         self.go_when_open()
 
     def on_screen_resume(self) -> None:
-        if self.is_mounted and self.given.open:
+        if self.is_mounted and self.session.backend is not None:
             self.refresh_frame()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -16,6 +17,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.i18n import N_
 from tui.widgets.glyphs import fit, glyph, plain
 
 
@@ -30,7 +32,11 @@ class Choice:
 
 
 class Choices(Widget, can_focus=True):
-    """Rows to choose from with up and down. At its ends the arrows are left to the screen, which moves the focus."""
+    """Rows of which one is chosen. Up and down move the cursor, Enter or Space chooses the row under it.
+
+    With `follow` the row under the cursor is the choice: for a list that stands alone, where passing through changes
+    nothing else. At its ends the arrows are left to the screen, which moves the focus.
+    """
 
     COMPONENT_CLASSES = frozenset(
         {"choices--chosen", "choices--row", "choices--note", "choices--focus", "choices--problem"}
@@ -40,9 +46,11 @@ class Choices(Widget, can_focus=True):
         Binding("down", "move(1)", show=False),
         Binding("home", "jump(0)", show=False),
         Binding("end", "jump(-1)", show=False),
+        Binding("enter", "pick", N_("Choose"), tooltip=N_("Choose the row under the cursor")),
+        Binding("space", "pick", show=False),
     ]
 
-    index = reactive(0, repaint=False)
+    cursor = reactive(0, repaint=False)
 
     class Changed(Message):
         """Another row is chosen now."""
@@ -55,10 +63,21 @@ class Choices(Widget, can_focus=True):
         def control(self) -> Choices:
             return self.choices
 
-    def __init__(self, rows: Sequence[Choice] = (), chosen: str = "", *, id: str | None = None) -> None:
+    class Moved(Message):
+        """The cursor is on another row now, which is not chosen by that."""
+
+        def __init__(self, choices: Choices) -> None:
+            super().__init__()
+            self.choices = choices
+
+    def __init__(
+        self, rows: Sequence[Choice] = (), chosen: str = "", *, follow: bool = False, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.rows = tuple(rows)
-        self.set_reactive(Choices.index, self._find(chosen))
+        self.follow = follow
+        self.index = self._find(chosen)
+        self.set_reactive(Choices.cursor, self.index)
 
     def _find(self, key: str) -> int:
         return next((number for number, row in enumerate(self.rows) if row.key == key), 0)
@@ -68,20 +87,31 @@ class Choices(Widget, can_focus=True):
         """The chosen row, None while there is none."""
         return self.rows[self.index] if self.rows else None
 
+    @property
+    def under_cursor(self) -> Choice | None:
+        """The row that Enter would choose, None while there is none."""
+        return self.rows[self.cursor] if self.rows else None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether Enter would choose: the cursor is on a row that is not chosen and can be."""
+        row = self.under_cursor
+        return self.has_focus and self.cursor != self.index and row is not None and not row.problem
+
     def show(self, rows: Sequence[Choice], chosen: str = "") -> None:
         """Offer these rows, with `chosen` preselected."""
         self.rows = tuple(rows)
-        self.set_reactive(Choices.index, self._find(chosen))
+        self.index = self._find(chosen)
+        self.set_reactive(Choices.cursor, self.index)
         self.refresh(layout=True)
 
     def choose(self, key: str) -> None:
         """Move the choice to this row without a message: the model changed, not the person's mind."""
-        index = self._find(key)
-        if index != self.index:
-            old = self.index
-            self.set_reactive(Choices.index, index)
+        old, self.index = self.index, self._find(key)
+        if old != self.index:
+            self.cursor = self.index
             self._repaint(old)
-            self._repaint(index)
+            self._repaint(self.index)
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return container.width
@@ -92,39 +122,57 @@ class Choices(Widget, can_focus=True):
     def _repaint(self, index: int) -> None:
         self.refresh(Region(0, index, self.size.width, 1))
 
-    def watch_index(self, old: int, new: int) -> None:
+    def watch_cursor(self, old: int, new: int) -> None:
         if not self.is_mounted or old == new:
             return
+        if self.follow and self.has_focus:
+            self.index = new
         self._repaint(old)
         self._repaint(new)
-        self._reveal()
-        self.post_message(self.Changed(self))
+        if self.has_focus:
+            self._reveal()
+            self.post_message(self.Changed(self) if self.follow else self.Moved(self))
 
     def _reveal(self) -> None:
         parent = self.parent
         if isinstance(parent, Widget):
             region = self.virtual_region
-            parent.scroll_to_region(Region(0, region.y + self.index, region.width, 1), animate=False)
+            parent.scroll_to_region(Region(0, region.y + self.cursor, region.width, 1), animate=False)
 
     def action_move(self, by: int) -> None:
-        wanted = self.index + by
+        wanted = self.cursor + by
         if not 0 <= wanted < len(self.rows):
             raise SkipAction
-        self.index = wanted
+        self.cursor = wanted
 
     def action_jump(self, where: int) -> None:
-        self.index = range(len(self.rows))[where] if self.rows else 0
+        self.cursor = range(len(self.rows))[where] if self.rows else 0
 
-    def on_click(self, event: object) -> None:
-        row = getattr(event, "y", -1)
-        if 0 <= row < len(self.rows):
-            self.index = row
+    def action_pick(self) -> None:
+        if not self.undecided:
+            raise SkipAction
+        old, self.index = self.index, self.cursor
+        self._repaint(old)
+        self._repaint(self.index)
+        self.post_message(self.Changed(self))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.undecided if action == "pick" else True
+
+    def on_click(self, event: events.Click) -> None:
+        if 0 <= event.y < len(self.rows):
+            self.cursor = event.y
+            if self.undecided:
+                self.action_pick()
 
     def on_focus(self) -> None:
-        self._repaint(self.index)
+        self._repaint(self.cursor)
 
     def on_blur(self) -> None:
-        self._repaint(self.index)
+        if self.cursor != self.index:
+            self.cursor = self.index
+            self.post_message(self.Moved(self))
+        self._repaint(self.cursor)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -132,7 +180,7 @@ class Choices(Widget, can_focus=True):
             return Strip.blank(width)
         row = self.rows[y]
         chosen = y == self.index
-        focused = chosen and self.has_focus
+        focused = self.has_focus and y == self.cursor
         style = self.get_component_rich_style(
             "choices--focus" if focused else "choices--chosen" if chosen else "choices--row"
         )

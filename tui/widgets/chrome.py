@@ -98,7 +98,7 @@ def keys_of(screen: Screen[object]) -> list[tuple[str, str]]:
 
 
 # The same word stands at the same place on every screen: what goes on first, help and leaving last.
-ORDER = {"Go on": 0, "Leave editing": 1, "Back": 60, "Command": 70, "Help": 80, "Leave": 90}
+ORDER = {"Choose": 0, "Go on": 0, "Leave editing": 1, "Back": 60, "Command": 70, "Help": 80, "Leave": 90}
 
 
 def key_name(binding: Binding) -> str:

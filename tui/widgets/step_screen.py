@@ -22,6 +22,7 @@ from tui.core.errors import UsageError, WizardError
 from tui.core.ports import Backend
 from tui.core.steps import STEPS, Session, StepState
 from tui.i18n import N_, _
+from tui.widgets.choices import Choices
 from tui.widgets.chrome import Header, KeyLine
 from tui.widgets.given import Given
 from tui.widgets.glyphs import glyph, is_ascii, plain
@@ -101,8 +102,8 @@ class StepScreen(Screen[None]):
             key_display="?",
             tooltip=N_("Help for this place"),
         ),
-        Binding("up", "app.focus_previous", show=False),
-        Binding("down", "app.focus_next", show=False),
+        Binding("up", "neighbour(-1)", show=False),
+        Binding("down", "neighbour(1)", show=False),
         Binding("pageup", "page(-1)", show=False),
         Binding("pagedown", "page(1)", show=False),
     ]
@@ -217,7 +218,21 @@ class StepScreen(Screen[None]):
         """Show header, rail and go-on line as the model is now."""
         self.query_one(Header).show(*place(self.session))
         self.query_one(StepRail).show(rows(self.session))
-        self.go_on.show(*self.go_on_text())
+        self.show_go_on()
+        self.refresh_bindings()
+
+    def show_go_on(self) -> None:
+        """The go-on line: what Enter does now, which in a list is to choose."""
+        focused = self.focused
+        if isinstance(focused, Choices) and focused.undecided and focused.under_cursor is not None:
+            label = " ".join(focused.under_cursor.label.split())
+            self.go_on.show(_("Choose: {label}").format(label=label))
+        else:
+            self.go_on.show(*self.go_on_text())
+
+    def on_choices_moved(self, event: Choices.Moved) -> None:
+        """The cursor moved in a list: Enter now chooses."""
+        self.show_go_on()
         self.refresh_bindings()
 
     def on_step_rail_opened(self, event: StepRail.Opened) -> None:
@@ -237,6 +252,19 @@ class StepScreen(Screen[None]):
 
     def action_help(self) -> None:
         self.post_message(self.ShowHelp())
+
+    def action_neighbour(self, by: int) -> None:
+        """The arrows walk through what can be focused in the body and end at the go-on line; the rail is Tab's."""
+        side = self.query_one("#side")
+        chain = [widget for widget in self.focus_chain if side in widget.ancestors]
+        if self.focused not in chain:
+            self.go_on.focus(scroll_visible=False)
+            return
+        index = chain.index(self.focused) + by
+        if 0 <= index < len(chain):
+            chain[index].focus()
+        else:
+            self.body.scroll_relative(y=by, animate=False)
 
     def action_page(self, by: int) -> None:
         if by < 0:

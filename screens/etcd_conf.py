@@ -1,0 +1,465 @@
+"""etcd.conf: how etcd is reached and which of its metrics are kept, the text that follows, and what it lets through."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.timer import Timer
+from textual.widget import Widget
+from textual.widgets import Input, Static, TextArea
+
+from screens.series import Passed, Source, passed, sample, scrape
+from tui.core import views
+from tui.core.answers import CertificateAnswers
+from tui.core.conf_findings import findings
+from tui.core.conf_places import ERROR, Finding
+from tui.core.errors import WizardError
+from tui.core.etcd_presets import PRESETS
+from tui.core.plan import conf_text
+from tui.core.proposal import certificates, cluster_name
+from tui.core.survey import Survey
+from tui.core.topology import STRATEGIES, consequence
+from tui.i18n import N_, _, ngettext
+from tui.widgets.background import in_thread
+from tui.widgets.choices import Choice, Choices
+from tui.widgets.field import Field
+from tui.widgets.glyphs import glyph, plain
+from tui.widgets.pane import Pane
+from tui.widgets.step_screen import StepScreen, assemble
+from tui.widgets.toml_editor import TomlEditor
+
+OWN, LIVE = "own", "live"
+QUIET_S = 0.3  # after the last key press, before the text is looked at
+
+# Msgids: what each way to reach etcd is called.
+STRATEGY_TITLES = {
+    "node-http": N_("each node, plain HTTP"),
+    "node-tls": N_("each node, with certificates"),
+    "elected": N_("one elected DataKit"),
+    "tutorial": N_("as in the tutorial"),
+    "none": N_("do not collect etcd"),
+}
+PRESET_TITLES = {
+    "tutorial": N_("the tutorial's four filters"),
+    "recommended": N_("what the view shows"),
+    "full": N_("everything but the useless"),
+}
+
+
+class EtcdConfScreen(StepScreen):
+    """Three panes over one text: the choices that make it, the text itself, and the series that pass it."""
+
+    STEP = "etcd-conf"
+    HELP = N_(
+        "## etcd.conf\n\n"
+        "- **Choices** make the text: how DataKit reaches etcd, and which metrics are kept. Each says what it leads to.\n"
+        "- **Text** is what will be written into the ConfigMap. It is read-only until **e**; Esc leaves editing.\n"
+        "- **Series** are those of the last scrape: √ passes and its new name, – is dropped and by which setting.\n\n"
+        "What DataKit cannot read it drops without a word: an error beside a line means that nothing would arrive."
+    )
+    BINDINGS: list[BindingType] = [
+        Binding("e", "edit", N_("Edit"), id="edit", tooltip=N_("Edit the text; Esc leaves editing")),
+        Binding("escape", "leave_editing", N_("Leave editing"), id="leave-editing"),
+        Binding("r", "reset", N_("Reset"), id="reset", tooltip=N_("Back to the text that follows from the choices")),
+        Binding("1", "pane('choices')", show=False, id="pane-1", tooltip=N_("The choices")),
+        Binding("2", "pane('text')", show=False, id="pane-2", tooltip=N_("The text")),
+        Binding("3", "pane('series')", show=False, id="pane-3", tooltip=N_("The series that pass")),
+        Binding("right", "turn(1)", N_("Text, series"), key_display="→", id="turn", tooltip=N_("The next pane")),
+        Binding("left", "turn(-1)", show=False),
+    ]
+
+    PANES = ("choices", "text", "series")
+
+    def content(self) -> ComposeResult:
+        yield Static(id="tabs")
+        with Vertical(id="choices"):
+            yield Choices(id="strategy")
+            yield Static(id="consequence")
+            yield Choices(id="preset")
+            yield Static(id="panels")
+            with Vertical(id="name-part", classes="labelled"):
+                yield Static(id="name-label", classes="muted")
+                yield Field(id="name")
+        with Horizontal(id="text"):
+            with Vertical(id="text-part"):
+                yield TomlEditor("", id="editor")
+                with VerticalScroll(id="findings", can_focus=False):
+                    yield Static(id="findings-text")
+            with VerticalScroll(id="beside", can_focus=False):
+                yield Static(id="beside-text", classes="wide")
+        with Pane(id="series"):
+            yield Static(id="series-text", classes="wide")
+
+    # -- entering
+
+    def entered(self) -> None:
+        self.pane = "choices"
+        self.found: list[Finding] = []
+        self.trouble: WizardError | None = None
+        self.passed = Passed()
+        self.source: Source | None = None
+        self._quiet: Timer | None = None
+        self._editing = False
+        self.own = self.session.answers.etcd.conf
+        self._show_choices()
+        self._show_name()
+        self._show_pane()
+        self._regenerate()
+        self.run(self._scrape, group="scrape")
+
+    @property
+    def _survey(self) -> Survey:
+        survey = self.session.survey
+        assert survey is not None  # the flow lets nobody in before the cluster is chosen
+        return survey
+
+    @property
+    def _live(self) -> str:
+        """The etcd.conf that is in the cluster now, "" for none."""
+        return str(((self._survey.conf or {}).get("data") or {}).get("etcd.conf", ""))
+
+    # -- the choices
+
+    def _show_choices(self) -> None:
+        etcd, topology = self.session.answers.etcd, self._survey.topology
+        rows = []
+        for key in STRATEGIES:
+            possible = key == "none" or bool(topology.urls(key)) or bool(etcd.urls)
+            note = _("proposed here") if key == topology.proposal else ""
+            problem = "" if possible else _("not possible here")
+            rows.append(Choice(key, f"{key:<10} {_(STRATEGY_TITLES[key])}", note, problem))
+        if self._live:
+            rows.append(Choice(LIVE, f"{'':<10} {_('keep the text that is there')}"))
+        if self.own and self.own != self._live:
+            rows.append(Choice(OWN, f"{'':<10} {_('the text as you edited it')}"))
+        chosen = etcd.strategy
+        if etcd.conf:
+            chosen = LIVE if etcd.conf == self._live else OWN
+        self.query_one("#strategy", Choices).show(rows, chosen)
+        members = max(len(topology.members), 1)
+        presets = []
+        for key, preset in PRESETS.items():
+            n = preset.series * members
+            series = ngettext("{n} series", "{n} series", n).format(n=n)
+            note = series + (" · " + _("proposed") if key == "recommended" else "")
+            presets.append(Choice(key, f"{key:<12} {_(PRESET_TITLES[key])}", note))
+        self.query_one("#preset", Choices).show(presets, etcd.preset)
+
+    def _show_name(self) -> None:
+        survey = self._survey
+        open_name = survey.cluster_name in ("", "default")
+        self.query_one("#name-part").display = open_name
+        if open_name:
+            field = self.query_one("#name", Field)
+            field.value = self.session.answers.cluster.name or cluster_name(survey)
+            label = _("Name of this cluster on every point (cluster_name_k8s); the views filter by it")
+            self.query_one("#name-label", Static).update(plain(label))
+
+    def on_choices_moved(self, event: Choices.Moved) -> None:
+        super().on_choices_moved(event)
+        row = event.choices.under_cursor
+        if event.choices.id == "strategy" and row is not None:
+            self._show_consequence(row.key)
+
+    def on_choices_changed(self, event: Choices.Changed) -> None:
+        event.stop()
+        chosen = event.choices.chosen
+        if chosen is None:
+            return
+        answers = self.session.answers
+        if event.choices.id == "preset":
+            etcd = replace(answers.etcd, preset=chosen.key, conf="")
+            self.session.answers = replace(answers, etcd=etcd)
+        elif chosen.key in (OWN, LIVE):
+            text = self.own if chosen.key == OWN else self._live
+            self.session.answers = replace(answers, etcd=replace(answers.etcd, conf=text))
+        else:
+            preset = "tutorial" if chosen.key == "tutorial" else answers.etcd.preset
+            if answers.etcd.strategy == "tutorial" and chosen.key != "tutorial":
+                preset = "recommended"
+            self.session.answers = replace(
+                answers,
+                etcd=replace(answers.etcd, strategy=chosen.key, preset=preset, conf=""),
+                certificates=certificates(self._survey, chosen.key),
+            )
+        strategy = self.query_one("#strategy", Choices).chosen
+        if event.choices.id == "preset" and strategy is not None and strategy.key in (OWN, LIVE):
+            self._show_choices()
+        elif event.choices.id == "strategy":
+            self.query_one("#preset", Choices).choose(self.session.answers.etcd.preset)
+        self.session.visited.discard("certificates")
+        self._regenerate()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        cluster = replace(self.session.answers.cluster, name=event.value.strip())
+        self.session.answers = replace(self.session.answers, cluster=cluster)
+        self._later()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_go_on()
+
+    # -- the text
+
+    def _regenerate(self) -> None:
+        """The text that follows from the answers, into the editor; then look at it."""
+        self.trouble = None
+        try:
+            text = conf_text(self.session.answers, self._survey)
+        except WizardError as error:
+            self.trouble, text = error, ""
+        editor = self.query_one("#editor", TomlEditor)
+        if editor.text != text:
+            with self.prevent(TextArea.Changed):
+                editor.load_text(text)
+        self._look()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        event.stop()
+        if self._editing:
+            self._later()
+
+    def _later(self) -> None:
+        if self._quiet is not None:
+            self._quiet.stop()
+        self._quiet = self.set_timer(QUIET_S, self._settled)
+
+    def _settled(self) -> None:
+        if self._editing:
+            self._keep()
+            self._look()
+        else:
+            self._regenerate()
+
+    def _keep(self) -> None:
+        """The edited text becomes the answer, unless it is what the choices give anyway."""
+        text = self.query_one("#editor", TomlEditor).text
+        answers = self.session.answers
+        plainly = replace(answers, etcd=replace(answers.etcd, conf=""))
+        try:
+            generated = conf_text(plainly, self._survey)
+        except WizardError:
+            generated = ""
+        self.own = "" if text == generated else text
+        self.session.answers = plainly if text == generated else replace(answers, etcd=replace(answers.etcd, conf=text))
+
+    def _look(self) -> None:
+        self.run(self._analyse, group="look")
+
+    async def _analyse(self) -> None:
+        text = self.query_one("#editor", TomlEditor).text
+        source = self.source or sample("")
+        env = {**self._survey.datakit.env, "ENV_K8S_NODE_NAME": source.node or "node"}
+
+        def look() -> tuple[list[Finding], Passed]:
+            return (findings(text) if text.strip() else []), passed(text, source.body, env)
+
+        self.found, self.passed = await in_thread(look)
+        self._show_findings()
+        self._show_series()
+        self._show_tabs()
+        self._show_panels()
+        self.refresh_frame()
+
+    async def _scrape(self) -> None:
+        """The last scrape, through a DataKit pod; a sample stands in until it is there, and where it cannot be had."""
+        cluster, survey, backend = self.session.cluster, self._survey, self.backend
+        if cluster is None:
+            return
+        try:
+            text = conf_text(self.session.answers, survey)
+        except WizardError:
+            text = ""
+        self.source = await in_thread(lambda: scrape(backend, cluster, survey, text))
+        await self._analyse()
+
+    # -- showing
+
+    def _show_tabs(self) -> None:
+        parts: list[str | tuple[str, str]] = []
+        errors = sum(1 for found in self.found if found.severity == ERROR)
+        others = len(self.found) - errors
+        text = _("Text")
+        if errors:
+            text += f" {glyph('fail')} {errors}"
+        elif others:
+            text += f" {glyph('warn')} {others}"
+        series = _("Series {kept} of {all}").format(kept=self.passed.kept, all=self.passed.all)
+        for number, (pane, title) in enumerate(zip(self.PANES, (_("Choices"), text, series), strict=True), 1):
+            here = pane == self.pane
+            parts += [(f"{number} {title}", "bold $accent underline" if here else "$text-muted"), "   "]
+        self.query_one("#tabs", Static).update(assemble(*parts))
+
+    def _show_findings(self) -> None:
+        parts: list[str | tuple[str, str]] = []
+        if self.trouble is not None:
+            parts = [(glyph("fail") + " ", "$error"), "\n".join(self.trouble.lines())]
+        for number, found in enumerate(self.found):
+            sign, tone = SIGNS[found.severity]
+            where = _("line {line}").format(line=found.line) + (f" {found.key}" if found.key else "")
+            parts += ["\n" if number else "", (glyph(sign) + " ", tone), (where + ": ", "$text-muted"), found.message]
+            parts += [" " + found.remedy] if found.remedy else []
+        text = self.query_one("#editor", TomlEditor).text
+        if not parts and text.strip():
+            parts = [(glyph("ok") + " ", "$success"), _("DataKit can read this, and nothing in it is a trap.")]
+        elif not parts:
+            parts = [_("Nothing is written: etcd is not collected.")]
+        self.query_one("#findings-text", Static).update(assemble(*parts))
+
+    def _show_series(self) -> None:
+        parts: list[str | tuple[str, str]] = [(self._origin(), "$text-muted"), "\n"]
+        above = ""
+        for row in self.passed.rows:
+            group = row.dropped_by or row.measurement
+            if group != above:
+                title = _("dropped by {setting}") if row.dropped_by else _("measurement {name}")
+                parts += ["\n", (title.format(setting=group, name=group), "bold"), "\n"]
+                above = group
+            if row.dropped_by:
+                parts += [(f"{glyph('skip')} {row.family}", "$text-muted")]
+            else:
+                parts += [(glyph("ok") + " ", "$success"), row.field]
+            parts += [(f" {glyph('times')}{row.series}" if row.series > 1 else "", "$text-muted"), "\n"]
+        shown = assemble(*parts)
+        self.query_one("#series-text", Static).update(shown)
+        self.query_one("#beside-text", Static).update(shown)
+
+    def _origin(self) -> str:
+        source = self.source
+        if source is None:
+            return _("The bundled sample of etcd 3.4, until the scrape is there.")
+        if source.node:
+            return _("Scraped just now from {url} on {node}.").format(url=source.url, node=source.node)
+        return _("The bundled sample of etcd 3.4: {why}.").format(why=source.why_sample.rstrip("."))
+
+    def _show_consequence(self, key: str) -> None:
+        if key in (OWN, LIVE):
+            text = _("A text of its own: DataKit gets it as it is, until you choose a strategy or a filter again.")
+        else:
+            text = consequence(key, self._survey.topology)
+        self.query_one("#consequence", Static).update(plain(text))
+
+    def _show_panels(self) -> None:
+        """What the choices lead to: the strategy's consequence, and how much of the view they fill."""
+        etcd = self.session.answers.etcd
+        chosen = self.query_one("#strategy", Choices).under_cursor
+        self._show_consequence(chosen.key if chosen is not None else etcd.strategy)
+        view = views.view("etcd")
+        fills = views.fillable(view, self.passed.fields)
+        full = sum(1 for fill in fills if fill.ok)
+        parts: list[str | tuple[str, str]] = [
+            (glyph("warn") + " ", "$warning") if not full else "",
+            _("{n} of the {all} panels of the ETCD view are filled; {kept} of {series} series pass.").format(
+                n=full, all=len(fills), kept=self.passed.kept, series=self.passed.all
+            ),
+        ]
+        self.query_one("#panels", Static).update(assemble(*parts))
+
+    # -- panes and editing
+
+    def _show_pane(self) -> None:
+        for pane in self.PANES:
+            self.query_one(f"#{pane}").display = pane == self.pane
+        self.query_one("#heading").display = self.pane == "choices"
+        self.body.set_class(self.pane != "choices", "-whole")
+        self._show_tabs()
+
+    def action_pane(self, pane: str) -> None:
+        """Show one of the three panes; the focus follows, so that the arrows do what one expects."""
+        self.pane = pane
+        self._show_pane()
+        focus: Widget = self.go_on
+        if pane == "series":
+            focus = self.query_one("#series")
+        elif pane == "text":
+            focus = self.query_one("#editor")
+        focus.focus(scroll_visible=False)
+        self.refresh_bindings()
+
+    def action_turn(self, by: int) -> None:
+        """The next or the previous pane."""
+        index = self.PANES.index(self.pane) + by
+        if 0 <= index < len(self.PANES):
+            self.action_pane(self.PANES[index])
+
+    def action_edit(self) -> None:
+        self._editing = True
+        self.action_pane("text")
+        editor = self.query_one("#editor", TomlEditor)
+        editor.edit(True)
+        worst = next((found for found in self.found if found.severity == ERROR), None)
+        if worst is not None:
+            editor.go_to(worst.line, worst.column)
+        self.refresh_frame()
+
+    def action_leave_editing(self) -> None:
+        if self._editing:
+            self._editing = False
+            self.query_one("#editor", TomlEditor).edit(False)
+            self._keep()
+            self._show_choices()
+            self._look()
+            self.go_on.focus(scroll_visible=False)
+            self.refresh_frame()
+
+    def action_reset(self) -> None:
+        answers = self.session.answers
+        self.own = ""
+        self.session.answers = replace(answers, etcd=replace(answers.etcd, conf=""))
+        self._show_choices()
+        self._regenerate()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        editing = getattr(self, "_editing", False)
+        if action == "leave_editing":
+            return editing
+        if editing and action in ("edit", "turn", "pane", "go_on", "back", "command"):
+            return False
+        if action == "edit":
+            return bool(self.session.answers.etcd.conf) or self.session.answers.etcd.strategy != "none"
+        if action == "reset":
+            return bool(self.session.answers.etcd.conf)
+        return super().check_action(action, parameters)
+
+    # -- Enter
+
+    def go_on_text(self) -> tuple[str, bool]:
+        if getattr(self, "_editing", False):
+            return _("Esc leaves editing"), False
+        if getattr(self, "trouble", None) is not None:
+            return _("This choice is not possible here"), False
+        worst = next((found for found in getattr(self, "found", ()) if found.severity == ERROR), None)
+        if worst is not None:
+            return _("First mend line {line}: e edits the text").format(line=worst.line), False
+        return _("Go on to the certificates"), True
+
+    def action_go_on(self) -> None:
+        if not self.go_on.ready:
+            return
+        if self.session.answers.etcd.strategy == "none" and not self.session.answers.etcd.conf:
+            self.session.answers = replace(self.session.answers, certificates=CertificateAnswers())
+        self.post_message(self.Leave("next"))
+
+    def commands(self) -> list[tuple[str, str, str]]:
+        survey = self._survey
+        url = next(iter(survey.topology.urls(self.session.answers.etcd.strategy)), "http://127.0.0.1:2381/metrics")
+        namespace, datakit = survey.datakit.namespace, survey.datakit.name
+        return [
+            (
+                _("See what etcd says, from inside a DataKit pod"),
+                f"kubectl --context {survey.context} -n {namespace} exec ds/{datakit} -- curl -sS {url}",
+                _("Rancher: Workloads → Pods → namespace {namespace} → Execute Shell.").format(namespace=namespace),
+            ),
+            (
+                _("See what this conf makes of it"),
+                "datakit-wizard preview etcd.conf metrics.txt",
+                _("There is no such place in Rancher or in the studio."),
+            ),
+        ]
+
+
+SIGNS = {"error": ("fail", "$error"), "warning": ("warn", "$warning"), "info": ("dot", "$text-muted")}

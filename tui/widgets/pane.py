@@ -1,0 +1,21 @@
+"""A part of a screen that scrolls by itself; only the vertical arrows are its own."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+
+
+class Pane(VerticalScroll, can_focus=True, inherit_bindings=False):
+    """Textual's VerticalScroll, which would keep the arrows to the sides too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", show=False),
+        Binding("down", "scroll_down", show=False),
+        Binding("home", "scroll_home", show=False),
+        Binding("end", "scroll_end", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+    ]
