@@ -327,7 +327,7 @@ class KubernetesCluster:
         content_type: str = "application/json",
         writing: bool = False,
         whole: bool = False,
-        timeout_s: tuple[int, int] = _TIMEOUT_S,
+        timeout_s: tuple[float, float] | None = None,
     ) -> urllib3.HTTPResponse:
         """Send one request; a read whose kept-alive connection had died, or whose credential had expired,
         once more.
@@ -343,7 +343,7 @@ class KubernetesCluster:
                     header_params={"Accept": "application/json"},
                     content_type=content_type,
                     serialize=False,
-                    _request_timeout=timeout_s,
+                    _request_timeout=timeout_s or _TIMEOUT_S,
                 )
                 if whole:
                     _body = response.data  # reads it here, where a broken connection is told
