@@ -166,7 +166,10 @@ def test_a_key_given_twice() -> None:
         (":2381/metrics", ":2381", "no-path", (2, 11, "urls", "warning")),
         ("http://127.0.0.1", "https://127.0.0.1", "no-tls", (2, 11, "urls", "warning")),
         ("  source", '  url = "http://x/metrics"\n  source', "url-ignored", (3, 3, "url", "warning")),
-        ('urls = ["http://127.0.0.1:2381/metrics"]', 'url = "http://127.0.0.1:2381/metrics"', "deprecated", (2, 3, "url", "info")),
+        (
+            'urls = ["http://127.0.0.1:2381/metrics"]', 'url = "http://127.0.0.1:2381/metrics"',
+            "deprecated", (2, 3, "url", "info"),
+        ),
         # election
         ("election = false", "election = true", "loopback-elected", (2, 11, "urls", "warning")),
         ("  election = false\n", "", "loopback-elected", (2, 11, "urls", "warning")),
@@ -195,8 +198,14 @@ def test_a_key_given_twice() -> None:
             "  election", "  metric_name_filter_ignore = ['.*']\n  election",
             "matches-all", (5, 32, "metric_name_filter_ignore", "error"),
         ),
-        ('"etcd_server_has"', '"etcd_disk_wal_fsync_duration_seconds_bucket"', "bucket", (7, 25, "metric_name_filter", "warning")),
-        ('"etcd_server_has"', '"etcd_disk_wal_fsync_duration"', "needs-histogram", (7, 25, "metric_name_filter", "warning")),
+        (
+            '"etcd_server_has"', '"etcd_disk_wal_fsync_duration_seconds_bucket"',
+            "bucket", (7, 25, "metric_name_filter", "warning"),
+        ),
+        (
+            '"etcd_server_has"', '"etcd_disk_wal_fsync_duration"',
+            "needs-histogram", (7, 25, "metric_name_filter", "warning"),
+        ),
         ('"etcd_server_has"', '"etcd_server_*"', "star", (7, 25, "metric_name_filter", "info")),
         ('"gauge"', '"guage"', "unknown-type", (6, 30, "metric_types", "warning")),
         ('["counter", "gauge"]', '["count"]', "drops-all", (6, 3, "metric_types", "error")),

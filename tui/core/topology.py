@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,14 +68,11 @@ class Topology:
 
     def local_url(self, scheme: str) -> str:
         """The loopback URL with this scheme on which every member answers, "" where there is none."""
-        for member in self.members[:1]:
-            for url in member.metrics_urls:
-                if url.startswith(f"{scheme}://") and is_loopback(url):
-                    return url
+        if self.members:
+            local = (url for url in self.members[0].metrics_urls if url.startswith(f"{scheme}://") and is_loopback(url))
+            return next((url for url in local if all(url in member.metrics_urls for member in self.members)), "")
         port = PLATFORMS[self.platform].ports.get(scheme, 0)
-        if self.members or not port:
-            return ""
-        return f"{scheme}://127.0.0.1:{port}/metrics"
+        return f"{scheme}://127.0.0.1:{port}/metrics" if port else ""
 
     def urls(self, strategy: str) -> tuple[str, ...]:
         """What a strategy scrapes; empty where this cluster has nothing for it."""
@@ -93,9 +91,9 @@ def is_loopback(url: str) -> bool:
     """Whether a URL points at the machine that asks."""
     try:
         host = (urlsplit(url).hostname or "").lower()
+        return host == "localhost" or (bool(host) and ipaddress.ip_address(host).is_loopback)
     except ValueError:
         return False
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def discover(nodes: Sequence[Object], pods: Sequence[Object] | None) -> Topology:
@@ -131,18 +129,15 @@ def _fitted(found: Topology, platform: Platform) -> Topology:
     """The proposal, changed where this cluster's own flags say otherwise than its platform's defaults."""
     if found.proposal == "node-http" and not found.local_url("http"):
         if found.members and all(_reachable_plain(member) for member in found.members):
-            why = _(
-                "These members serve their metrics without certificates, but on the nodes' addresses alone."
-            )
+            why = _("These members serve their metrics without certificates, but on the nodes' addresses alone.")
             return replace(found, proposal="elected", why=why)
-        why = _(
-            "These members do not listen for metrics without certificates (--listen-metrics-urls is not set)."
-        )
+        why = _("These members do not listen for metrics without certificates (--listen-metrics-urls is not set).")
+        return replace(found, proposal="node-tls", why=why)
+    if platform is EXTERNAL and found.members and found.local_url("https"):
+        why = _("etcd is no pod here, but runs on the nodes of the kube-apiserver, which uses it with certificates.")
         return replace(found, proposal="node-tls", why=why)
     if found.guess and platform.proposal != "none":
-        why = _(
-            "This is a guess from the nodes' labels: these rights do not allow to list kube-system's pods."
-        )
+        why = _("This is a guess from the nodes' labels: these rights do not allow to list kube-system's pods.")
         return replace(found, why=f"{found.why} {why}")
     return found
 
@@ -160,9 +155,9 @@ def consequence(strategy: str, topology: Topology) -> str:
         first = _("Every node that runs etcd reads its own member, without certificates.")
         return f"{first} {_up_zero(topology, others)}"
     if strategy == "node-tls":
-        first = _(
-            "Every node that runs etcd reads its own member, with the certificates of {directory}."
-        ).format(directory=topology.certificate_directory or _("that node"))
+        first = _("Every node that runs etcd reads its own member, with the certificates of {directory}.").format(
+            directory=topology.certificate_directory or _("that node")
+        )
         return f"{first} {_errors_logged(topology, others)}"
     if strategy == "elected":
         return _elected(topology, members)
@@ -220,9 +215,7 @@ def _to_the_letter(topology: Topology, members: int) -> str:
     if members > 1:
         traps.append(_("only one of {n} members is read;").format(n=members))
     if topology.others:
-        trap = _(
-            "{n} of {all} nodes lack the files, and if one of them is elected nothing is reported at all."
-        )
+        trap = _("{n} of {all} nodes lack the files, and if one of them is elected nothing is reported at all.")
         traps.append(trap.format(n=topology.others, all=topology.nodes))
     else:
         traps.append(_("if a node without the files is elected, nothing is reported at all."))
@@ -310,34 +303,31 @@ def _members_of_nodes(nodes: Sequence[Object], platform: Platform) -> tuple[Memb
             continue
         addresses = node.get("status", {}).get("addresses") or ()
         ip = next((str(a.get("address", "")) for a in addresses if a.get("type") == "InternalIP"), "")
-        urls = tuple(
-            f"{scheme}://127.0.0.1:{port}/metrics" for scheme, port in sorted(platform.ports.items())
-        )
-        client = (
-            f"https://{_host(ip)}:{platform.ports['https']}/metrics"
-            if ip and "https" in platform.ports
-            else ""
-        )
+        urls = tuple(f"{scheme}://127.0.0.1:{port}/metrics" for scheme, port in sorted(platform.ports.items()))
+        client = f"https://{_host(ip)}:{platform.ports['https']}/metrics" if ip and "https" in platform.ports else ""
         members.append(Member(str(node.get("metadata", {}).get("name", "")), ip, urls, client))
     return tuple(members)
 
 
 def _external_members(pods: Sequence[Object], nodes: Sequence[Object]) -> tuple[Member, ...]:
-    """Members that the kube-apiserver's `--etcd-servers` names."""
+    """Members that the kube-apiserver's `--etcd-servers` names; a loopback one runs on the kube-apiserver's node."""
     node_of = {
         str(a.get("address", "")): str(node.get("metadata", {}).get("name", ""))
         for node in nodes
         for a in node.get("status", {}).get("addresses") or ()
     }
-    servers: dict[str, None] = {}
+    members: dict[str, Member] = {}
     for pod in pods:
-        if _labels(pod).get("component") == "kube-apiserver":
-            servers.update(dict.fromkeys(u for u in flags(pod).get("etcd-servers", "").split(",") if u))
-    return tuple(
-        Member(node_of.get(host, ""), host, (), _metrics(server))
-        for server in servers
-        for host in (urlsplit(server).hostname or "",)
-    )
+        if _labels(pod).get("component") != "kube-apiserver":
+            continue
+        for server in (url.strip() for url in flags(pod).get("etcd-servers", "").split(",") if url.strip()):
+            host = urlsplit(server).hostname or ""
+            local = (_metrics(server),) if is_loopback(server) else ()
+            if local:
+                host = str(pod.get("status", {}).get("hostIP") or "")
+                server = server.replace(urlsplit(server).netloc, f"{_host(host)}:{urlsplit(server).port}")
+            members.setdefault(server, Member(node_of.get(host, ""), host, local, _metrics(server) if host else ""))
+    return tuple(members.values())
 
 
 def _certificates(
