@@ -48,13 +48,12 @@ def preview(options: argparse.Namespace) -> int:
         scrape = Scrape(body, status)
     else:
         scrape = Scrape(_read(options.metrics, _("The scrape")), options.status)
-    host_tags = dict(options.host_tag)
     made = previews.preview(
         conf,
         lambda _url: scrape,
         url=options.url or (options.metrics if options.metrics.startswith("http") else ""),
-        host_tags=host_tags,
-        election_tags=dict(options.election_tag) if options.election_tag else host_tags,
+        host_tags=dict(options.host_tag),
+        election_tags=dict(options.election_tag),
         env=dict(options.env),
         now_ms=int(time.time() * 1000),
     )

@@ -1,0 +1,96 @@
+"""`preview` gives what the running DataKit 1.84.1 gave, from the command line, for every case with one target."""
+
+from __future__ import annotations
+
+import io
+import json
+import types
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui.cli import main
+from tui.core.prom import lineprotocol
+
+CASES_FILE = Path(__file__).parents[1] / "data" / "prom" / "cases.jsonl"
+ALL = [json.loads(line) for line in CASES_FILE.read_text(encoding="utf-8").splitlines()]
+# preview is given one scrape and no file system: the other cases (several targets, a target that is a file or that
+# nothing listens at, a certificate that is not there) are core's alone, and pass there.
+OF_CORE = {"tls-file-missing", *(case["name"] for case in ALL if case.keys() & {"more", "files", "refused"})}
+CASES = [case for case in ALL if case["name"] not in OF_CORE]
+NOW_MS = 1_760_000_000_000
+
+
+def test_the_corpus_is_whole() -> None:
+    assert len(ALL) >= 183
+    assert len(CASES) >= 176
+
+
+def run(case: dict[str, Any], folder: Path, *arguments: str) -> int:
+    (folder / "etcd.conf").write_bytes(case["conf"].encode())
+    (folder / "metrics").write_bytes(case["exposition"].encode())
+    flags = [flag for key, value in case["host_tags"].items() for flag in ("--host-tag", f"{key}={value}")]
+    flags += [flag for key, value in case["election_tags"].items() for flag in ("--election-tag", f"{key}={value}")]
+    flags += [flag for key, value in case.get("env", {}).items() for flag in ("--env", f"{key}={value}")]
+    if "http_status" in case:
+        flags += ["--status", str(case["http_status"])]
+    return main(["preview", str(folder / "etcd.conf"), str(folder / "metrics"), *flags, *arguments])
+
+
+def canonical(points: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(json.dumps(point, sort_keys=True, ensure_ascii=False) for point in points)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES])
+def test_preview(
+    case: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = types.SimpleNamespace(time=lambda: case.get("now_ms", NOW_MS) / 1000)
+    monkeypatch.setattr("tui.commands.local.time", now)
+    status = run(case, tmp_path, "-o", "json")
+    said = json.loads(capsys.readouterr().out)
+    assert said["schema"] == "datakit-wizard/preview/v1"
+    assert said["loaded"] == case["loaded"]
+    assert status == (0 if case["loaded"] else 1)
+    assert said["up"] == case["up"]
+    assert canonical(said["points"]) == canonical(case["points"])
+
+
+ETCD = next(case for case in CASES if case["name"] == "types-counter-gauge")
+
+
+def test_as_text_and_as_line_protocol(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(ETCD, tmp_path, "-o", "lp") == 0
+    points = lineprotocol.decode(capsys.readouterr().out)
+    assert canonical([{"measurement": p.measurement, "tags": p.tags, "fields": p.fields} for p in points]) == canonical(
+        ETCD["points"]
+    )
+    assert run(ETCD, tmp_path) == 0
+    text = capsys.readouterr().out
+    assert all(point["measurement"] in text for point in ETCD["points"])
+
+
+def test_the_conf_from_stdin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = tmp_path / "metrics"
+    metrics.write_text(ETCD["exposition"])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(ETCD["conf"].encode())))
+    tags = [flag for key, value in ETCD["host_tags"].items() for flag in ("--host-tag", f"{key}={value}")]
+    assert main(["preview", "-", str(metrics), "-o", "json", *tags]) == 0
+    assert json.loads(capsys.readouterr().out)["loaded"] is True
+
+
+@pytest.mark.parametrize("what", ["missing", "folder", "binary"])
+def test_a_conf_that_cannot_be_read(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = tmp_path / "etcd.conf"
+    if what == "folder":
+        conf.mkdir()
+    elif what == "binary":
+        conf.write_bytes(b"\xff\xfe\x00")
+    assert main(["preview", str(conf), str(tmp_path / "metrics")]) == 2
+    said = capsys.readouterr()
+    assert str(conf) in said.err
+    assert said.out == ""
