@@ -14,6 +14,8 @@ import json
 import random
 import time
 import tomllib
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tui.core.prom import conf
 from tui.core.prom.conf import PromInput
@@ -64,9 +66,9 @@ class Agent:
         self._write_main_conf()
         self._load()
         self.network.listen(self.container.node.name, "0.0.0.0", HTTP_PORT, self._answer)
-        jobs = [self._uploader.run(), *(instance.run() for instance in self.instances)]
+        jobs = [self._uploader.run, *(instance.run for instance in self.instances)]
         if self.settings.election and not self.settings.banned:
-            jobs.append(self._elect())
+            jobs.append(self._elect)
         self._tasks = [asyncio.create_task(self._guarded(job)) for job in jobs]
 
     async def stop(self) -> None:
@@ -79,9 +81,9 @@ class Agent:
                 await task
         self._tasks = []
 
-    async def _guarded(self, job: object) -> None:
+    async def _guarded(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await job  # type: ignore[misc]
+            await job()
         except Exception as error:  # noqa: BLE001 - as in DataKit, a crash ends one input, not the agent
             self.log("ERROR", "goroutine", "g/group.go:61", f"recover: {type(error).__name__}: {error}")
 
