@@ -281,6 +281,15 @@ def test_variables_stand_for_what_datakit_fills_in() -> None:
     assert findings(text) == []
 
 
+@pytest.mark.parametrize(
+    "url", ["user:s3cr3t@10.0.0.1:1/metrics", "10.0.0.1:1/metrics?token=s3cr3t", "http://s3cr3t:%zz@h/"]
+)
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
+    text = replaced("http://127.0.0.1:2381/metrics", url)
+    assert place(text, "bad-url")[:2] == (2, 11)
+    assert not any("s3cr3t" in str(finding) for finding in findings(text))
+
+
 def test_a_secret_is_found_and_not_repeated() -> None:
     text = GOOD + '  [inputs.prom.auth]\n    type = "bearer_token"\n    token = "s3cr3t-value"\n'
     assert place(text, "secret")[:3] == (15, 1, "token")

@@ -68,16 +68,17 @@ def _target(view: View, key: str, url: str, number: int | None) -> None:
     try:
         parts = go_urls.parse(url)
     except ValueError as error:
-        message = _("{error}: DataKit gives up the whole block.").format(error=error)
+        shown = _("This URL cannot be read") if "@" in url or "=" in url else str(error)  # it may hold a password
+        message = _("{error}: DataKit gives up the whole block.").format(error=shown)
         view.add("bad-url", ERROR, key, message, _("Begin it with http:// or https://."), item=number)
         return
     if not _is_http(url):
-        if re.match(r"[A-Za-z0-9.\[\]:-]+:\d+|[a-z]+:/?/", url) or "/" not in url:
-            message = _("This URL has no http:// or https:// in front: DataKit opens it as a file.")
-            view.add("bad-url", ERROR, key, message, _("Begin it with http:// or https://."), item=number)
-        else:
+        if url.startswith(("/", "./", "../")):
             message = _("This is no http address: DataKit reads it as a file of its container.")
             view.add("file", INFO, key, message, item=number)
+        else:
+            message = _("This URL has no http:// or https:// in front: DataKit opens it as a file.")
+            view.add("bad-url", ERROR, key, message, _("Begin it with http:// or https://."), item=number)
         return
     if not parts.host:
         message = _("This URL names no host.")
