@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
+from tui.core.answer_values import (
+    Problem,
+    Reader,
+    expected,
+    list_of,
+    names_of,
+    one_of,
+    read_conf,
+    read_line,
+    read_optional_url,
+    read_tag_value,
+    read_url,
+    read_workload,
+)
 from tui.core.errors import UsageError
 from tui.core.etcd_presets import PRESETS
 from tui.core.topology import STRATEGIES
@@ -105,158 +118,12 @@ class Answers:
     studio: StudioAnswers = field(default_factory=StudioAnswers)
 
 
-class _Problem(ValueError):  # noqa: N818 - one of several, told together
-    """One thing that is wrong, already translated."""
-
-
-# A reader returns a value of the file as the dataclass holds it, or raises _Problem.
-_Reader = Callable[[Any], Any]
-
-_TYPE_NAMES = {
-    bool: N_("a boolean"),
-    int: N_("an integer"),
-    float: N_("a number"),
-    str: N_("a string"),
-    list: N_("a list"),
-    dict: N_("a table"),
-}
-
-
-def _kind(value: Any) -> str:
-    return _(_TYPE_NAMES.get(type(value), N_("a date or time")))
-
-
-def _expected(what: str, value: Any) -> _Problem:
-    return _Problem(_("expected {what}, found {found}").format(what=what, found=_kind(value)))
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _expected(_("a string"), value)
-    return value
-
-
-def _line(value: Any) -> str:
-    """A text of one line, as names and paths are."""
-    text = _text(value)
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise _Problem(_("found control characters or line ends, allowed is one line of text"))
-    return text
-
-
-def _tag_value(value: Any) -> str:
-    text = _line(value)
-    if "$" in text:
-        raise _Problem(_("found a $, which DataKit takes for an environment variable; choose a name without"))
-    return text
-
-
-def _one_of(*allowed: str) -> _Reader:
-    def read(value: Any) -> str:
-        text = _text(value)
-        if text not in allowed:
-            raise _Problem(
-                _("found {found!r}, allowed are {allowed}").format(
-                    found=text[:60], allowed=", ".join(allowed)
-                )
-            )
-        return text
-
-    return read
-
-
-def _list_of(reader: _Reader) -> _Reader:
-    def read(value: Any) -> tuple[Any, ...]:
-        if not isinstance(value, list):
-            raise _expected(_("a list"), value)
-        items = []
-        for number, item in enumerate(value, 1):
-            try:
-                items.append(reader(item))
-            except _Problem as problem:
-                raise _Problem(_("entry {n}: {problem}").format(n=number, problem=problem)) from None
-        repeated = next((item for item in items if items.count(item) > 1), None)
-        if repeated is not None:
-            raise _Problem(_("{item} is listed twice").format(item=repeated))
-        return tuple(items)
-
-    return read
-
-
-def _url(value: Any) -> str:
-    """An http(s) address. What was found is described, never quoted: a key may have been pasted here."""
-    text = _line(value)
-    try:
-        parts = urlsplit(text)
-        well = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        well = False
-    if not well:
-        raise _Problem(
-            _("found {n} characters that are no address, allowed is http://… or https://…").format(
-                n=len(text)
-            )
-        )
-    if parts.username or parts.password:
-        raise _Problem(_("found a user or password in the address; this file never holds a secret"))
-    if any(word in parts.query.lower() for word in ("token=", "key=", "password=", "secret=")):
-        raise _Problem(_("found a token in the address; this file never holds a secret"))
-    return text
-
-
-def _optional_url(value: Any) -> str:
-    return "" if value == "" else _url(value)
-
-
-def _workload(value: Any) -> str:
-    text = _line(value)
-    if len([part for part in text.split("/") if part]) != 2 or text.count("/") != 1:
-        raise _Problem(_("found {found!r}, allowed is namespace/name").format(found=text[:60]))
-    return text
-
-
-def _names(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise _expected(_("a table"), value)
-    names = {}
-    for view, name in value.items():
-        if view not in VIEWS:
-            raise _Problem(
-                _("found the view {found!r}, allowed are {allowed}").format(
-                    found=view[:60], allowed=", ".join(VIEWS)
-                )
-            )
-        if not isinstance(name, str):
-            raise _expected(_("a string for {view}").format(view=view), name)
-        if not 0 < len(_line(name)) <= LONGEST_NAME:
-            raise _Problem(
-                _("the name for {view} has {n} characters, allowed are 1 to {most}").format(
-                    view=view, n=len(name), most=LONGEST_NAME
-                )
-            )
-        names[view] = name
-    return names
-
-
-def _conf(value: Any) -> str:
-    from tui.core.toml_text import secrets
-
-    text = _text(value)
-    for key, line in secrets(text):
-        raise _Problem(
-            _(
-                "line {line} holds a secret ({key}); use token_file, or ${{NAME}} from the DaemonSet's env"
-            ).format(line=line, key=key)
-        )
-    return text
-
-
 @dataclass(frozen=True)
 class _Key:
     """A key of the file: the dataclass field, how it is read, and the comment that dump writes above it."""
 
     attribute: str
-    read: _Reader
+    read: Reader
     comment: str
 
 
@@ -264,53 +131,51 @@ _TABLES: dict[str, tuple[type, dict[str, _Key]]] = {
     "cluster": (
         ClusterAnswers,
         {
-            "context": _Key("context", _line, N_("kubeconfig context; empty: the current one")),
-            "namespace": _Key("namespace", _line, N_("where DataKit runs")),
-            "daemonset": _Key("daemonset", _line, ""),
+            "context": _Key("context", read_line, N_("kubeconfig context; empty: the current one")),
+            "namespace": _Key("namespace", read_line, N_("where DataKit runs")),
+            "daemonset": _Key("daemonset", read_line, ""),
             "name": _Key(
-                "name", _tag_value, N_("value of the tag cluster_name_k8s; empty: the cluster's own is kept")
+                "name", read_tag_value, N_("value of the tag cluster_name_k8s; empty: the cluster's own is kept")
             ),
         },
     ),
     "etcd": (
         EtcdAnswers,
         {
-            "strategy": _Key("strategy", _one_of(*STRATEGIES), " | ".join(STRATEGIES)),
-            "preset": _Key("preset", _one_of(*PRESETS), " | ".join(PRESETS)),
-            "urls": _Key("urls", _list_of(_url), N_("members to scrape in place of the discovered ones")),
-            "conf": _Key("conf", _conf, N_("the whole etcd.conf, in place of strategy, preset and urls")),
+            "strategy": _Key("strategy", one_of(*STRATEGIES), " | ".join(STRATEGIES)),
+            "preset": _Key("preset", one_of(*PRESETS), " | ".join(PRESETS)),
+            "urls": _Key("urls", list_of(read_url), N_("members to scrape in place of the discovered ones")),
+            "conf": _Key("conf", read_conf, N_("the whole etcd.conf, in place of strategy, preset and urls")),
         },
     ),
     "certificates": (
         CertificateAnswers,
         {
-            "from": _Key("source", _one_of(*CERTIFICATE_SOURCES), " | ".join(CERTIFICATE_SOURCES)),
-            "path": _Key("path", _line, N_("directory on the nodes; empty: this platform's")),
-            "secret": _Key("secret", _line, N_('name of an existing Secret, with from = "secret"')),
+            "from": _Key("source", one_of(*CERTIFICATE_SOURCES), " | ".join(CERTIFICATE_SOURCES)),
+            "path": _Key("path", read_line, N_("directory on the nodes; empty: this platform's")),
+            "secret": _Key("secret", read_line, N_('name of an existing Secret, with from = "secret"')),
         },
     ),
     "istio": (
         IstioAnswers,
         {
-            "preset": _Key("preset", _one_of(*ISTIO_PRESETS), " | ".join(ISTIO_PRESETS)),
-            "workloads": _Key("workloads", _list_of(_workload), N_("Deployments as namespace/name")),
+            "preset": _Key("preset", one_of(*ISTIO_PRESETS), " | ".join(ISTIO_PRESETS)),
+            "workloads": _Key("workloads", list_of(read_workload), N_("Deployments as namespace/name")),
         },
     ),
     "views": (
         ViewAnswers,
         {
-            "create": _Key("create", _list_of(_one_of(*VIEWS)), ", ".join(VIEWS)),
-            "lang": _Key("lang", _one_of(*LANGUAGES), " | ".join(LANGUAGES)),
-            "names": _Key("names", _names, N_("names other than the tutorial's")),
+            "create": _Key("create", list_of(one_of(*VIEWS)), ", ".join(VIEWS)),
+            "lang": _Key("lang", one_of(*LANGUAGES), " | ".join(LANGUAGES)),
+            "names": _Key("names", names_of(VIEWS, LONGEST_NAME), N_("names other than the tutorial's")),
         },
     ),
     "studio": (
         StudioAnswers,
         {
-            "endpoint": _Key(
-                "endpoint", _optional_url, N_("the Open API; the key comes from the environment")
-            ),
-            "console": _Key("console", _optional_url, ""),
+            "endpoint": _Key("endpoint", read_optional_url, N_("the Open API; the key comes from the environment")),
+            "console": _Key("console", read_optional_url, ""),
         },
     ),
 }
@@ -342,12 +207,12 @@ def load(text: str) -> Answers:
     if schema is None:
         problems.append(_("schema: missing, allowed is {allowed}").format(allowed=SCHEMA))
     elif isinstance(schema, bool) or not isinstance(schema, int):
-        problems.append(f"schema: {_expected(_('an integer'), schema)}")
+        problems.append(f"schema: {expected(_('an integer'), schema)}")
     elif schema != SCHEMA:
         problems.append(
-            _(
-                "schema: found {found}, allowed is {allowed}; a newer version may have written this file"
-            ).format(found=schema, allowed=SCHEMA)
+            _("schema: found {found}, allowed is {allowed}; a newer version may have written this file").format(
+                found=schema, allowed=SCHEMA
+            )
         )
     tables = {name: _table(name, document.get(name), problems) for name in _TABLES}
     for name, value in document.items():
@@ -370,7 +235,7 @@ def _table(name: str, found: Any, problems: list[str]) -> Any:
     if found is None:
         return kind()
     if not isinstance(found, dict):
-        problems.append(f"{name}: {_expected(_('a table'), found)}")
+        problems.append(f"{name}: {expected(_('a table'), found)}")
         return kind()
     values = {}
     for key, value in found.items():
@@ -379,7 +244,7 @@ def _table(name: str, found: Any, problems: list[str]) -> Any:
             continue
         try:
             values[keys[key].attribute] = keys[key].read(value)
-        except _Problem as problem:
+        except Problem as problem:
             problems.append(f"[{name}] {key}: {problem}")
     return kind(**values)
 
@@ -404,9 +269,7 @@ def _contradictions(answers: Answers, document: Mapping[str, Any]) -> list[str]:
     if certificates.secret and certificates.source != "secret":
         problems.append(_('[certificates] secret: only allowed with from = "secret"'))
     if isinstance(document.get("etcd"), dict) and "strategy" not in document["etcd"]:
-        problems.append(
-            _("[etcd] strategy: missing, allowed are {allowed}").format(allowed=", ".join(STRATEGIES))
-        )
+        problems.append(_("[etcd] strategy: missing, allowed are {allowed}").format(allowed=", ".join(STRATEGIES)))
     for key in ("namespace", "daemonset"):
         if not getattr(answers.cluster, key):
             problems.append(_("[cluster] {key}: found an empty string, allowed is a name").format(key=key))
@@ -421,9 +284,7 @@ def dump(answers: Answers) -> str:
     import tomlkit
 
     document = tomlkit.document()
-    document.add(
-        tomlkit.comment(_("The file that would repeat this: datakit-wizard plan -f or apply -f. No secrets."))
-    )
+    document.add(tomlkit.comment(_("The file that would repeat this: datakit-wizard plan -f or apply -f. No secrets.")))
     document.add("schema", tomlkit.item(SCHEMA))
     for name, (_kind_of, keys) in _TABLES.items():
         document.add(tomlkit.nl())

@@ -54,9 +54,7 @@ def client_files(certificates: CertificateAnswers, topology: Topology) -> Certif
             raise UsageError(
                 _("It is not known where this cluster keeps etcd's certificates."),
                 object="[certificates] path",
-                remedy=_(
-                    "Name the directory on the nodes, or a Secret, or choose a strategy without certificates."
-                ),
+                remedy=_("Name the directory on the nodes, or a Secret, or choose a strategy without certificates."),
             )
         known = in_directory(path, "ca.crt", "healthcheck-client.crt", "healthcheck-client.key")
     elif path:
@@ -231,10 +229,7 @@ def _tags(urls: Sequence[str], cluster_name: str, local: bool) -> str:
         parts = urlsplit(urls[0])
         port = parts.port or (443 if parts.scheme == "https" else 80)
         text += _comment(
-            _(
-                "Tells the members apart: the loopback address is the same on each.\n"
-                "DataKit fills in the node's name."
-            ),
+            _("Tells the members apart: the loopback address is the same on each.\nDataKit fills in the node's name."),
             indent="    ",
         )
         text += f'    instance = "${{ENV_K8S_NODE_NAME}}:{port}"\n'
@@ -247,9 +242,7 @@ def _to_the_letter(url: str, chosen: Preset) -> str:
     tutorial = PRESETS["tutorial"]
     if chosen == tutorial:
         return text
-    text = text.replace(
-        'metric_types = ["counter", "gauge"]', f"metric_types = {literal(list(chosen.types))}"
-    )
+    text = text.replace('metric_types = ["counter", "gauge"]', f"metric_types = {literal(list(chosen.types))}")
     names = json.dumps(tutorial.names, separators=(",", ":"))
     old = f"metric_name_filter = {names}"
     new = f"metric_name_filter = {literal(list(chosen.names))}"

@@ -80,11 +80,7 @@ RKE2 = Platform(
     "node-http",
     N_("RKE2 lets etcd serve its metrics without certificates on 127.0.0.1:2381 of each server node."),
     {"http": 2381, "https": 2379},
-    (
-        in_directory(
-            "/var/lib/rancher/rke2/server/tls/etcd", "server-ca.crt", "server-client.crt", "server-client.key"
-        ),
-    ),
+    (in_directory("/var/lib/rancher/rke2/server/tls/etcd", "server-ca.crt", "server-client.crt", "server-client.key"),),
     _ETCD,
 )
 K3S_ETCD = Platform(
@@ -93,11 +89,7 @@ K3S_ETCD = Platform(
     "node-http",
     N_("k3s runs etcd inside its own process and serves the metrics without certificates on 127.0.0.1:2381."),
     {"http": 2381, "https": 2379},
-    (
-        in_directory(
-            "/var/lib/rancher/k3s/server/tls/etcd", "server-ca.crt", "server-client.crt", "server-client.key"
-        ),
-    ),
+    (in_directory("/var/lib/rancher/k3s/server/tls/etcd", "server-ca.crt", "server-client.crt", "server-client.key"),),
     _ETCD,
 )
 K3S_SQLITE = Platform(
@@ -186,8 +178,7 @@ def platform_of(nodes: Sequence[Object], pods: Sequence[Object] | None) -> tuple
     known = [
         (
             OPENSHIFT,
-            "node.openshift.io/os_id" in labels
-            or "machineconfiguration.openshift.io/currentConfig" in annotations,
+            "node.openshift.io/os_id" in labels or "machineconfiguration.openshift.io/currentConfig" in annotations,
         ),
         (OPENSHIFT, any(pod.get("metadata", {}).get("namespace") == "openshift-etcd" for pod in pods or ())),
         (TALOS, "Talos" in images),
