@@ -12,6 +12,7 @@ from tui.lab.studio.store import SeriesKey, Store, Value
 
 Answer = list[dict[str, Any]]
 Points = Sequence[tuple[int, Value]]
+Column = dict[float | None, Value | None]  # by time, None for an aggregate over the whole range
 
 DEFAULT_SLIMIT = 20  # DataKit's raw API cuts at 20 groups unless told otherwise; so do we, that clients set it
 AUTO_POINTS = 360
@@ -130,36 +131,33 @@ def _groups(series: Sequence[SeriesKey], by: Sequence[str]) -> dict[tuple[str, .
 
 def _select(store: Store, query: Statement, request: Request) -> Answer:
     start, end = request.window(query.range)
+    interval = request.interval(query.range)
     fields = {item.field for item in query.select}
     series = [key for key in store.series(query.measurement) if key.field in fields and query.filter.holds(key.tags)]
     limit = query.limit if query.limit is not None else request.limit
     found: Answer = []
     for tags, keys in _groups(series, query.by).items():
         points = {key: store.points(key, start, end) for key in keys}
-        columns: list[dict[float | None, Value | None]] = []
+        columns: list[Column] = []
         for item in query.select:
             own = {key: points[key] for key in keys if key.field == item.field}
-            columns.append(
-                _aggregate(own, item, query.range.rollup, request.interval(query.range)) if item.function else _raw(own)
-            )
-        times = sorted(
-            {time for column in columns for time in column},
-            key=lambda time: time or 0,
-            reverse=query.descending,
-        )
-        rows = [[_time(time), *(column.get(time) for column in columns)] for time in times]
+            columns.append(_aggregate(own, item, query.range.rollup, interval) if item.function else _raw(own))
+        if query.select[0].function and interval is None:
+            columns = _one_row(columns)
+        times = sorted({at for column in columns for at in column}, key=lambda at: at or 0, reverse=query.descending)
+        rows = [[_time(at), *(column.get(at) for column in columns)] for at in times]
         rows = rows[query.offset :][:limit]
         if rows:
-            found.append(
-                _series(
-                    query.measurement,
-                    dict(zip(query.by, tags, strict=True)),
-                    [i.column for i in query.select],
-                    rows,
-                )
-            )
+            by = dict(zip(query.by, tags, strict=True))
+            found.append(_series(query.measurement, by, [item.column for item in query.select], rows))
     slimit = query.slimit if query.slimit is not None else request.slimit
     return found[query.soffset :][:slimit]
+
+
+def _one_row(columns: list[Column]) -> list[Column]:
+    """Aggregates over the whole range make one row; its time is that of a last or first among them."""
+    newest = max((at for column in columns for at in column if at is not None), default=None)
+    return [{newest: next(iter(column.values()))} if column else {} for column in columns]
 
 
 def _time(time: float | None) -> int | None:
@@ -176,13 +174,13 @@ def _series(name: str, tags: dict[str, str], columns: list[str], rows: list[list
     }
 
 
-def _raw(points: dict[SeriesKey, list[tuple[int, Value]]]) -> dict[float | None, Value | None]:
+def _raw(points: dict[SeriesKey, list[tuple[int, Value]]]) -> Column:
     return {time: value for own in points.values() for time, value in own}
 
 
 def _aggregate(
     points: dict[SeriesKey, list[tuple[int, Value]]], item: Select, rollup: str, interval: float | None
-) -> dict[float | None, Value | None]:
+) -> Column:
     if rollup:
         windows: dict[float | None, list[float]] = {}
         for own in points.values():
@@ -192,7 +190,7 @@ def _aggregate(
                     windows.setdefault(time, []).append(value)
         return {time: _AGGREGATES[item.function](values) for time, values in windows.items()}
     merged = sorted(point for own in points.values() for point in own)
-    found: dict[float | None, Value | None] = {}
+    found: Column = {}
     for time, inside in _buckets(merged, interval).items():
         if item.function in ("last", "first") and time is None:
             chosen = inside[-1] if item.function == "last" else inside[0]

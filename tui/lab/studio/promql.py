@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tui.lab.studio.dql import QueryError, duration_ms
 from tui.lab.studio.evaluate import COLLECTION_MS, Answer, Points, Request, increase, rolled
-from tui.lab.studio.store import SeriesKey, Store
+from tui.lab.studio.store import Store, Value
 
 RANGE_FUNCTIONS = frozenset({"rate", "irate", "increase", "delta", "max_over_time", "min_over_time", "avg_over_time"})
 AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
@@ -249,7 +250,7 @@ class _Reader:
         self._start = start_ms
         self._end = end_ms
         self._scale = time_scale
-        self._points: dict[Selector, list[tuple[SeriesKey, Points]]] = {}
+        self._points: dict[Selector, list[tuple[Labels, Points]]] = {}
 
     def at(self, node: Node, time: float) -> Vector | float:
         """The value at one moment: a vector by labels, or a number."""
@@ -263,28 +264,28 @@ class _Reader:
             return self._called(node, time)
         return self._combined(node, time)
 
-    def _series(self, selector: Selector, window: float) -> list[tuple[SeriesKey, Points]]:
+    def _windows(self, selector: Selector, time: float, window: float) -> Iterator[tuple[Labels, Points]]:
+        """Each selected series with its points in the window that ends at this time, if it has any."""
         if selector not in self._points:
-            keys = [
-                key
+            self._points[selector] = [
+                (_labels(key.tags), self._store.points(key, self._start - window, self._end))
                 for key in self._store.series(selector.measurement, selector.field)
                 if all(_matches(key.tags, matcher) for matcher in selector.matchers)
             ]
-            self._points[selector] = [(key, self._store.points(key, self._start - window, self._end)) for key in keys]
-        return self._points[selector]
-
-    def _window(self, series: Points, time: float, window: float) -> Points:
-        return [point for point in series if time - window < point[0] <= time]
+        for labels, points in self._points[selector]:
+            first = bisect_right(points, time - window, key=_time_of)
+            inside = points[first : bisect_right(points, time, key=_time_of)]
+            if inside:
+                yield labels, inside
 
     def _selected(self, selector: Selector, time: float) -> Vector:
         if selector.window_ms is not None:
             raise QueryError("a window needs a function over it, as in rate(…[5m])")
         window = _LOOKBACK_MS / self._scale
         found: Vector = {}
-        for key, points in self._series(selector, window):
-            inside = self._window(points, time, window)
-            if inside and not isinstance(inside[-1][1], str):
-                found[_labels(key.tags)] = inside[-1][1]
+        for labels, inside in self._windows(selector, time, window):
+            if not isinstance(inside[-1][1], str):
+                found[labels] = inside[-1][1]
         return found
 
     def _called(self, call: Call, time: float) -> Vector:
@@ -294,10 +295,10 @@ class _Reader:
         assert isinstance(selector, Selector)
         window = (selector.window_ms or _DEFAULT_WINDOW_MS) / self._scale
         found: Vector = {}
-        for key, points in self._series(selector, window):
-            value = _over_time(call.name, self._window(points, time, window))
+        for labels, inside in self._windows(selector, time, window):
+            value = _over_time(call.name, inside)
             if value is not None:
-                found[_labels(key.tags)] = value
+                found[labels] = value
         return found
 
     def _aggregated(self, node: Aggregate, time: float) -> Vector:
@@ -353,9 +354,11 @@ def quantile_of(buckets: Sequence[tuple[float, float]], quantile: float) -> floa
     return upper if count == before else lower + (upper - lower) * (rank - before) / (count - before)
 
 
+def _time_of(point: tuple[int, Value]) -> int:
+    return point[0]
+
+
 def _over_time(name: str, points: Points) -> float | None:
-    if not points:
-        return None
     if name in ("rate", "irate"):
         return rolled(points, name)
     if name == "increase":
