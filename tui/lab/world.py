@@ -6,30 +6,29 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import datetime
 import random
 import secrets
 import shutil
 import tempfile
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from tui.core.ports import ExecResult
-from tui.lab import commands, vendor
-from tui.lab.agent import LOG_FILE, Agent
+from tui.lab import vendor
+from tui.lab.agent import Agent
 from tui.lab.apiserver import ApiServer
 from tui.lab.client import Client, Object
 from tui.lab.container import Container
 from tui.lab.daemonsets import DaemonSets
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, start_etcd
 from tui.lab.events import now
+from tui.lab.hooks import NodeHooks
 from tui.lab.kubelet import Kubelet
-from tui.lab.network import Network, NetworkError, Socket, tls_context
+from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
 from tui.lab.studio import StudioServer
@@ -140,7 +139,9 @@ class Lab:
     async def _start_control_plane(self) -> None:
         pairs = [(node.name, node.ip) for node in self.nodes if node.is_control_plane]
         serving = self._pki.api_server(pairs)
-        self._server = api_server(self.folder, self._pki.cluster, serving, self)
+        self.hooks = NodeHooks(self.kubelets, self.network)
+        self._server = api_server(self.folder, self._pki.cluster, serving, self.hooks)
+        self._server.seed(self._machine_objects(), manager="kubelet")
         self._url = await self._server.start()
         admin = self._pki.user(vendor.ADMIN, vendor.ADMINS)
         viewer = self._pki.user(vendor.VIEWER)
@@ -168,17 +169,15 @@ class Lab:
         self._clients.append(client)
         return client
 
-    async def _create_objects(self, admin: Client) -> None:
-        """What the cluster holds before the wizard comes, made by the owners that it would have."""
+    def _machine_objects(self) -> list[Object]:
+        """Nodes and static pods, as their kubelets register them."""
         stamp = now()
-        for node in self.nodes:
-            await self._with_status(admin, "/api/v1/nodes", node_object(node, stamp), "kubelet")
         members = [node for node in self.nodes if node.is_control_plane]
-        for node in members:
-            for pod, status in vendor.static_pods(node, members):
-                await self._with_status(
-                    admin, "/api/v1/namespaces/kube-system/pods", {**pod, "status": status}, "kubelet"
-                )
+        pods = [pod | {"status": status} for node in members for pod, status in vendor.static_pods(node, members)]
+        return [*(node_object(node, stamp) for node in self.nodes), *pods]
+
+    async def _create_objects(self, admin: Client) -> None:
+        """What people and Helm made before the wizard comes, owned as they would own it."""
         space = f"/api/v1/namespaces/{vendor.NAMESPACE}"
         daemon_set = vendor.daemon_set(secrets.token_hex(16) if "wrong-token" in self._faults else self._token)
         made: list[tuple[str, Object]] = [
@@ -198,19 +197,6 @@ class Lab:
             plural = f"{item['kind'].lower()}s"
             inside = f"/namespaces/{item['metadata']['namespace']}" if "namespace" in item["metadata"] else ""
             await admin.send("POST", f"{rbac}{inside}/{plural}", item)
-
-    @staticmethod
-    async def _with_status(client: Client, path: str, item: Object, manager: str) -> None:
-        """Create an object and then its status, as its kubelet does."""
-        query = {"fieldManager": manager}
-        await client.send("POST", path, item, query=query)
-        await client.send(
-            "PATCH",
-            f"{path}/{item['metadata']['name']}/status",
-            {"status": item["status"]},
-            query=query,
-            content_type="application/merge-patch+json",
-        )
 
     async def _run_controllers(self) -> None:
         manager = self._pki.user("system:kube-controller-manager", "system:masters")
@@ -247,56 +233,6 @@ class Lab:
                     if task.done():
                         task.result()
                 await asyncio.sleep(0.05)
-
-    # What the API server asks of the nodes (its Kubelets protocol)
-
-    def _container(self, namespace: str, pod: str, name: str) -> tuple[Container, Agent | None]:
-        for kubelet in self.kubelets.values():
-            found = kubelet.find(namespace, pod)
-            if found is not None and name in found[0]:
-                return found[0][name], found[1].get(name)
-        raise LookupError(f"container {name} of pod {namespace}/{pod} does not run")
-
-    async def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], stdin: bytes | None
-    ) -> ExecResult:
-        """Run a command in a container."""
-        _, agent = self._container(namespace, pod, container)
-        if agent is None:
-            raise commands.ExecutableNotFoundError(argv[0] if argv else "")
-        return await commands.run(agent.shell(), argv, stdin or b"")
-
-    async def logs(self, namespace: str, pod: str, container: str, **options: Any) -> bytes:
-        """What the container wrote to stdout: nearly nothing, DataKit's log is a file unless ENV_LOG says
-        stdout.
-        """
-        found, _ = self._container(namespace, pod, container)
-        if found.env.get("ENV_LOG") == "stdout":
-            with contextlib.suppress(OSError):
-                return found.read(LOG_FILE)
-        return b""
-
-    async def proxy(
-        self,
-        namespace: str,
-        pod: str,
-        port: int,
-        method: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """A request to a pod's port, as it arrives from the API server: not over loopback."""
-        for kubelet in self.kubelets.values():
-            if kubelet.find(namespace, pod) is not None:
-                node = kubelet.node
-                url = f"http://{node.ip}:{port}{path}" + (f"?{query}" if query else "")
-                try:
-                    answer = await self.network.request(node.name, method, url, headers=headers)
-                except NetworkError as error:
-                    raise ConnectionError(error.reason) from None
-                return answer.status, answer.headers, answer.body
-        raise LookupError(f"pod {namespace}/{pod} does not run")
 
     # The end
 
@@ -345,12 +281,12 @@ class Lab:
         }
 
 
-def api_server(folder: Path, authority: Authority, serving: Pair, kubelets: Any) -> ApiServer:
-    """An API server with these certificates (its clients are of the same authority)."""
+def api_server(folder: Path, authority: Authority, serving: Pair, hooks: NodeHooks | None) -> ApiServer:
+    """An API server with this certificate, whose clients have certificates of the same authority."""
     cert, key = serving.write(folder / "server", "apiserver")
     ca = folder / "server" / "ca.crt"
     write_file(ca, authority.pem)
-    return ApiServer(cert=cert, key=key, client_ca=ca, kubelets=kubelets)
+    return ApiServer(server_cert=cert, server_key=key, client_ca=ca, kubelets=hooks)
 
 
 def context_name(user: str) -> str:

@@ -1,0 +1,320 @@
+"""The whole lab in this process: what the cluster holds, rollouts, mounts, and points that reach the studio."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lab_machines import until
+
+from tui.lab.client import ApiStatusError, Client, Object
+from tui.lab.network import tls_context
+from tui.lab.world import Lab
+
+SPACE = "/api/v1/namespaces/datakit"
+MAPS = f"{SPACE}/configmaps"
+PODS = f"{SPACE}/pods"
+SETS = "/apis/apps/v1/namespaces/datakit/daemonsets"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+CONF = """\
+[[inputs.prom]]
+  urls = ["http://127.0.0.1:2381/metrics"]
+  source = "etcd"
+  metric_name_filter = ["etcd_server_proposals", "etcd_server_has_leader"]
+  election = false
+  [[inputs.prom.measurements]]
+    prefix = "etcd_"
+    name = "etcd"
+  [inputs.prom.tags]
+    cluster_name_k8s = "lab"
+"""
+MOUNTED = "/usr/local/datakit/conf.d/etcd/etcd.conf"
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    """A lab at 120 times the speed of the clock, with the stand-in for etcd."""
+    made = Lab(interval_s=0.5, seed=1)
+    await made.start()
+    yield made
+    await made.stop()
+    assert not made.folder.exists()
+
+
+def client_of(lab: Lab, user: str, folder: Path) -> Client:
+    """A client with one of the kubeconfig's contexts."""
+    document = yaml.safe_load(lab.kubeconfig.read_text())
+    cluster = document["clusters"][0]["cluster"]
+    credentials = next(each["user"] for each in document["users"] if each["name"] == f"lab-{user}")
+    paths = []
+    for name in ("client-certificate-data", "client-key-data"):
+        paths.append(folder / f"{user}-{name}")
+        paths[-1].write_bytes(base64.b64decode(credentials[name]))
+    ca = base64.b64decode(cluster["certificate-authority-data"])
+    return Client(cluster["server"], tls_context(ca, *map(str, paths)), "tests/1.0")
+
+
+@pytest.fixture
+async def admin(lab: Lab, tmp_path: Path) -> AsyncIterator[Client]:
+    made = client_of(lab, "admin", tmp_path)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def viewer(lab: Lab, tmp_path: Path) -> AsyncIterator[Client]:
+    made = client_of(lab, "viewer", tmp_path)
+    yield made
+    await made.close()
+
+
+async def apply(admin: Client, path: str, body: Object, manager: str = "tester") -> Object:
+    query = {"fieldManager": manager}
+    return await admin.send("PATCH", path, body, query=query, content_type=APPLY)
+
+
+def mount(key: str = "etcd.conf", path: str = MOUNTED, **annotations: str) -> Object:
+    """A partial DaemonSet that mounts a key of datakit-conf by subPath."""
+    entry = {"name": "datakit-conf", "mountPath": path, "subPath": key, "readOnly": True}
+    template = {"spec": {"containers": [{"name": "datakit", "volumeMounts": [entry]}]}}
+    if annotations:
+        template["metadata"] = {"annotations": annotations}
+    return daemon_set({"template": template})
+
+
+def daemon_set(spec: Object) -> Object:
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "datakit"}, "spec": spec}
+
+
+def config_map(**data: str) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "datakit-conf"}, "data": data}
+
+
+def rolled_out(item: Object) -> bool:
+    status = item["status"]
+    return bool(
+        status["observedGeneration"] >= item["metadata"]["generation"]
+        and status.get("updatedNumberScheduled") == status["desiredNumberScheduled"] == status.get("numberAvailable")
+    )
+
+
+async def rollout(admin: Client) -> list[Object]:
+    """Wait until the DaemonSet is out; returns the statuses seen on the way."""
+    seen: list[Object] = []
+
+    async def done() -> bool:
+        item = await admin.get(f"{SETS}/datakit")
+        if not seen or seen[-1] != item["status"]:
+            seen.append(item["status"])
+        return rolled_out(item)
+
+    await until(done)
+    return seen
+
+
+async def pods_by_node(client: Client) -> dict[str, Object]:
+    answer = await client.get(PODS, labelSelector="app=daemonset-datakit")
+    return {pod["spec"]["nodeName"]: pod for pod in answer["items"]}
+
+
+def points(lab: Lab, measurement: str, field: str) -> list[tuple[dict[str, str], float]]:
+    query = """SELECT tags, value FROM series JOIN point ON series.id = point.series
+               WHERE measurement = ? AND field = ? ORDER BY time_ms"""
+    with contextlib.closing(sqlite3.connect(lab.folder / "studio.sqlite")) as database:
+        found = database.execute(query, (measurement, field)).fetchall()
+    return [(json.loads(tags), value) for tags, value in found]
+
+
+async def test_what_the_cluster_holds(lab: Lab, admin: Client) -> None:
+    nodes = (await admin.get("/api/v1/nodes"))["items"]
+    assert [node["metadata"]["name"] for node in nodes] == ["cp-1", "worker-1", "worker-2", "worker-3"]
+    roles = [node["metadata"]["labels"].get("node-role.kubernetes.io/control-plane") for node in nodes]
+    assert roles == ["", None, None, None]
+    assert nodes[0]["status"]["addresses"][0] == {"type": "InternalIP", "address": "172.16.0.229"}
+    (etcd,) = (await admin.get("/api/v1/namespaces/kube-system/pods", labelSelector="component=etcd"))["items"]
+    assert etcd["metadata"]["annotations"]["kubeadm.kubernetes.io/etcd.advertise-client-urls"] == (
+        "https://172.16.0.229:2379"
+    )
+    assert "--listen-metrics-urls=http://127.0.0.1:2381" in etcd["spec"]["containers"][0]["command"]
+    assert etcd["status"]["phase"] == "Running"
+    item = await admin.get(f"{SETS}/datakit")
+    assert rolled_out(item)
+    owners = {(each["manager"], each["operation"]) for each in item["metadata"]["managedFields"]}
+    assert owners == {("kubectl-client-side-apply", "Update"), ("kube-controller-manager", "Update")}
+    assert "kubectl.kubernetes.io/last-applied-configuration" in item["metadata"]["annotations"]
+    pods = await pods_by_node(admin)
+    assert sorted(pods) == ["cp-1", "worker-1", "worker-2", "worker-3"]
+    for pod in pods.values():
+        conditions = {each["type"]: each["status"] for each in pod["status"]["conditions"]}
+        assert conditions["Ready"] == conditions["ContainersReady"] == "True"
+        assert pod["metadata"]["generateName"] == "datakit-"
+
+
+async def test_no_port_of_the_lab_shows_in_the_cluster(lab: Lab, admin: Client) -> None:
+    assert lab.studio is not None
+    port = lab.studio.url.rpartition(":")[2]
+    ports = [port, *(str(each.client.port) for each in lab.etcd.members)] if lab.etcd else [port]
+    for path in (f"{SETS}/datakit", PODS, MAPS, "/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"):
+        text = json.dumps(await admin.get(path))
+        assert [each for each in ports if f":{each}" in text] == []
+
+
+async def test_applied_conf_is_rolled_out_one_by_one_and_reaches_the_studio(lab: Lab, admin: Client) -> None:
+    before = {pod["metadata"]["name"] for pod in (await pods_by_node(admin)).values()}
+    await apply(admin, f"{MAPS}/datakit-conf", config_map(**{"etcd.conf": CONF}))
+    await apply(admin, f"{SETS}/datakit", mount())
+    seen = await rollout(admin)
+    assert min(each.get("numberAvailable", 0) for each in seen) >= 3
+    after = await pods_by_node(admin)
+    assert not before & {pod["metadata"]["name"] for pod in after.values()}
+    assert set((await admin.get(f"{MAPS}/datakit-conf"))["data"]) == {"container.conf", "etcd.conf"}
+    await until(lambda: len(points(lab, "etcd", "server_proposals_committed_total")) >= 3)
+    found = points(lab, "etcd", "server_proposals_committed_total")
+    assert {tuple(sorted(tags.items())) for tags, _ in found} == {
+        (
+            ("cluster_name_k8s", "lab"),
+            ("host", "cp-1"),
+            ("host_ip", "172.16.0.229"),
+            ("instance", "127.0.0.1:2381"),
+        )
+    }
+    await until(lambda: {tags["host"] for tags, _ in points(lab, "collector", "up")} == set(after))
+    ups = {tags["host"]: value for tags, value in points(lab, "collector", "up")}
+    assert ups == {"cp-1": 1, "worker-1": 0, "worker-2": 0, "worker-3": 0}
+
+
+async def test_going_back_reuses_the_revision(lab: Lab, admin: Client) -> None:
+    path = "/apis/apps/v1/namespaces/datakit/controllerrevisions"
+    (first,) = (await admin.get(path))["items"]
+    pods = await pods_by_node(admin)
+    label = first["metadata"]["labels"]["controller-revision-hash"]
+    assert {pod["metadata"]["labels"]["controller-revision-hash"] for pod in pods.values()} == {label}
+    await apply(admin, f"{SETS}/datakit", mount("container.conf", "/usr/local/datakit/conf.d/again.conf"))
+    await rollout(admin)
+    assert sorted(each["revision"] for each in (await admin.get(path))["items"]) == [1, 2]
+    await apply(admin, f"{SETS}/datakit", {key: value for key, value in daemon_set({}).items() if key != "spec"})
+    await rollout(admin)
+    revisions = {each["metadata"]["name"]: each["revision"] for each in (await admin.get(path))["items"]}
+    assert len(revisions) == 2
+    assert revisions[first["metadata"]["name"]] == 3
+
+
+async def test_sub_path_files_need_new_pods_and_a_missing_key_is_a_directory(lab: Lab, admin: Client) -> None:
+    await apply(admin, f"{SETS}/datakit", mount())
+    await rollout(admin)
+
+    async def run(*argv: str) -> tuple[int, str]:
+        pod = (await pods_by_node(admin))["cp-1"]["metadata"]["name"]
+        result = await lab.hooks.exec("datakit", pod, "datakit", list(argv), None)
+        return result.code, result.stdout.decode()
+
+    assert await run("stat", "-c", "%F", MOUNTED) == (0, "directory\n")
+    await apply(admin, f"{MAPS}/datakit-conf", config_map(**{"etcd.conf": "first = 1\n"}))
+    assert await run("stat", "-c", "%F", MOUNTED) == (0, "directory\n")
+    await apply(admin, f"{SETS}/datakit", mount(hash="1"))
+    await rollout(admin)
+    assert await run("cat", MOUNTED) == (0, "first = 1\n")
+    await apply(admin, f"{MAPS}/datakit-conf", config_map(**{"etcd.conf": "second = 2\n"}))
+    assert await run("cat", MOUNTED) == (0, "first = 1\n")
+    await apply(admin, f"{SETS}/datakit", mount(hash="2"))
+    await rollout(admin)
+    assert await run("cat", MOUNTED) == (0, "second = 2\n")
+
+
+async def test_a_missing_config_map_holds_new_pods_back(lab: Lab, admin: Client) -> None:
+    kept = await admin.get(f"{MAPS}/datakit-conf")
+    await admin.send("DELETE", f"{MAPS}/datakit-conf")
+    await apply(admin, f"{SETS}/datakit", mount("container.conf", "/usr/local/datakit/conf.d/again.conf"))
+
+    async def held() -> Any:
+        events = (await admin.get(f"{SPACE}/events"))["items"]
+        return [each for each in events if each["reason"] == "FailedMount" and each.get("count", 0) >= 2]
+
+    (event, *_) = await until(held)
+    assert event["message"] == 'MountVolume.SetUp failed for volume "datakit-conf" : configmap "datakit-conf" not found'
+    item = await admin.get(f"{SETS}/datakit")
+    assert item["status"]["numberUnavailable"] == 1
+    assert not rolled_out(item)
+    pod = await admin.get(f"{PODS}/{event['involvedObject']['name']}")
+    assert pod["status"]["phase"] == "Pending"
+    assert pod["status"]["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    body = {key: kept[key] for key in ("apiVersion", "kind", "data")} | {"metadata": {"name": "datakit-conf"}}
+    await admin.send("POST", MAPS, body)
+    await rollout(admin)
+
+
+async def test_on_delete_waits_for_the_person(lab: Lab, admin: Client) -> None:
+    body = {"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": None}}}
+    await admin.send("PATCH", f"{SETS}/datakit", body, content_type=MERGE)
+    await apply(admin, f"{SETS}/datakit", mount(hash="1"))
+
+    async def noticed() -> bool:
+        item = await admin.get(f"{SETS}/datakit")
+        return bool(item["status"]["observedGeneration"] == item["metadata"]["generation"])
+
+    await until(noticed)
+    pods = await pods_by_node(admin)
+    assert "updatedNumberScheduled" not in (await admin.get(f"{SETS}/datakit"))["status"]
+    await admin.send("DELETE", f"{PODS}/{pods['worker-2']['metadata']['name']}")
+
+    async def one_is_new() -> bool:
+        status = (await admin.get(f"{SETS}/datakit"))["status"]
+        return bool(status.get("updatedNumberScheduled") == 1 and status.get("numberAvailable") == 4)
+
+    await until(one_is_new)
+    again = await pods_by_node(admin)
+    assert [node for node in pods if again[node]["metadata"]["uid"] != pods[node]["metadata"]["uid"]] == ["worker-2"]
+
+
+async def test_deleting_the_daemon_set_takes_its_pods_away(lab: Lab, admin: Client) -> None:
+    await admin.send("DELETE", f"{SETS}/datakit")
+
+    async def gone() -> bool:
+        return not await pods_by_node(admin)
+
+    await until(gone)
+    assert [kubelet for kubelet in lab.kubelets.values() if kubelet._pods] == []
+
+
+async def test_the_viewer_may_look_and_no_more(lab: Lab, viewer: Client) -> None:
+    assert len((await viewer.get("/api/v1/nodes"))["items"]) == 4
+    assert (await viewer.get(f"{MAPS}/datakit-conf"))["data"]
+    assert rolled_out(await viewer.get(f"{SETS}/datakit"))
+    for method, path, body in (
+        ("GET", "/api/v1/namespaces/kube-system/pods", None),
+        ("PATCH", f"{MAPS}/datakit-conf", config_map(x="y")),
+        ("PATCH", f"{SETS}/datakit", mount()),
+        ("GET", f"{PODS}/x/exec?command=env&stdout=true", None),
+    ):
+        with pytest.raises(ApiStatusError) as caught:
+            await viewer.send(method, path, body, query={"fieldManager": "x"}, content_type=APPLY)
+        assert caught.value.code == 403
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    for verb in ("get", "create"):
+        attributes = {"verb": verb, "resource": "pods", "subresource": "exec", "namespace": "datakit"}
+        body = {**review, "spec": {"resourceAttributes": attributes}}
+        answer = await viewer.send("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
+        assert answer["status"]["allowed"] is False
+
+
+async def test_secrets_lie_in_private_files(lab: Lab) -> None:
+    assert lab.folder.stat().st_mode & 0o777 == 0o700
+    for path in (lab.kubeconfig, lab.api_key_file, *lab.folder.rglob("*.key")):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_proxy_is_not_loopback(lab: Lab, admin: Client) -> None:
+    name = (await pods_by_node(admin))["worker-1"]["metadata"]["name"]
+    ping = await admin.get(f"{PODS}/{name}:9529/proxy/v1/ping")
+    assert ping["content"]["host"] == "worker-1"
+    with pytest.raises(ApiStatusError) as caught:
+        await admin.get(f"{PODS}/{name}:9529/proxy/metrics")
+    assert caught.value.code == 403
