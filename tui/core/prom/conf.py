@@ -216,9 +216,7 @@ def _untouchable(key: str, value: object) -> None:
     raise _TypeError(_("{key} cannot be set").format(key=key))
 
 
-def _fields(
-    where: str, value: object, known: Mapping[str, Callable[[str, object], Any]]
-) -> dict[str, Any]:
+def _fields(where: str, value: object, known: Mapping[str, Callable[[str, object], Any]]) -> dict[str, Any]:
     """The known keys of a table, decoded. Keys are matched without regard to case; others are ignored."""
     if not isinstance(value, dict):
         raise _refuse(where, "table", value)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from tui.i18n import _
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Bodies above this are refused unread."""
+MAX_LINES = 2_000_000
+"""Larger bodies are refused: DataKit has no such limit, a preview on a small machine needs one."""
 
 TYPES = ("counter", "gauge", "summary", "untyped", "histogram", "gauge_histogram", "info")
 
@@ -149,24 +150,24 @@ class _Reader:
             while True:
                 end = text.find("\n", start)
                 number += 1
+                if number > MAX_LINES:
+                    raise _SyntaxError(_("more than {limit} lines").format(limit=MAX_LINES))
                 line = text[start:end] if end >= 0 else text[start:]
                 first = line[:1]
                 if first in (" ", "\t", ""):
                     line = line.lstrip(" \t")
                     first = line[:1]
-                if first == "#":
-                    if not after_comment and 0 < self.stream_size <= len(self.families):
-                        self.end_batch()
-                    after_comment = True
-                    self.comment(line)
-                else:
-                    after_comment = False
-                    if first:
-                        self.sample(line)
+                if first == "#" and not after_comment and 0 < self.stream_size <= len(self.families):
+                    self.end_batch()
                 if end < 0:
                     if first:
                         raise _SyntaxError(_("the last line has no end: the text is cut off"))
                     break
+                if first == "#":
+                    self.comment(line)
+                elif first:
+                    self.sample(line)
+                after_comment = first == "#"
                 start = end + 1
         except _SyntaxError as error:
             if self.stream_size <= 0:
