@@ -265,6 +265,15 @@ def test_members_that_listen_differently_have_no_common_local_url() -> None:
     assert discover(NODES, pods).proposal == "node-tls"
 
 
+@pytest.mark.parametrize("url", ["https://[oops", "https://h:port", "", "::", "http://h]:1"])
+def test_flags_that_cannot_be_read_break_nothing(url: str) -> None:
+    etcd = pod("etcd", "cp1", "10.0.0.1", f"--listen-metrics-urls={url}", f"--advertise-client-urls={url}")
+    etcd["metadata"]["annotations"] = {}
+    assert discover(NODES, [etcd]).etcd_nodes == ("cp1",)
+    server = pod("kube-apiserver", "cp1", "10.0.0.1", f"--etcd-servers={url}")
+    assert discover(NODES, [server]).platform == "external"
+
+
 def test_nothing_is_known() -> None:
     found = discover([], None)
     assert (found.platform, found.proposal, found.members, found.guess) == ("unknown", "none", (), True)

@@ -83,7 +83,7 @@ def _target(view: View, key: str, url: str, number: int | None) -> None:
     if not parts.host:
         message = _("This URL names no host.")
         view.add("bad-url", ERROR, key, message, _("Write the member's address."), item=number)
-    elif urlsplit(url).path in ("", "/"):
+    elif re.fullmatch(r"[^:]+://[^/?#]*/?(?:[?#].*)?", url):
         message = _("This URL has no path; etcd serves its metrics at /metrics.")
         view.add("no-path", WARNING, key, message, _("Add /metrics."), item=number)
 
@@ -118,8 +118,8 @@ def _election(view: View) -> None:
     if local and not (isinstance(tags, dict) and "instance" in tags):
         message = _("All members would be tagged instance={host} and merge into one.")
         remedy = _('Write instance = "${{ENV_K8S_NODE_NAME}}:{port}" below [inputs.prom.tags].')
-        parts = urlsplit(_without_variables(local[0][1]))
         try:
+            parts = urlsplit(_without_variables(local[0][1]))
             port = parts.port or 80
         except ValueError:
             return

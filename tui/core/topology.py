@@ -266,7 +266,7 @@ def _member_of_pod(pod: Object, platform: Platform) -> Member:
     ip = str(status.get("hostIP") or status.get("podIP") or "")
     client = next((u.strip() for u in advertised.split(",") if u.strip() and not is_loopback(u.strip())), "")
     if client and "$" not in client:
-        ip = urlsplit(client).hostname or ip
+        ip = _address(client)[0] or ip
     else:
         client = f"https://{_host(ip)}:{platform.ports.get('https', 2379)}" if ip else ""
     if given and platform is KUBEADM:
@@ -274,12 +274,21 @@ def _member_of_pod(pod: Object, platform: Platform) -> Member:
     else:  # the flags are in a file that the API server does not show
         listens = [f"http://127.0.0.1:{platform.ports['http']}"] if "http" in platform.ports else []
     urls = [_local(url) for url in listens]
-    port = urlsplit(client).port if client else None
+    port = _address(client)[1]
     if platform is OPENSHIFT or not port:
         port = platform.ports.get("https", 2379)
     urls.append(f"https://127.0.0.1:{port}/metrics")
     remote = f"https://{_host(ip)}:{port}" if platform is OPENSHIFT and ip else client
     return Member(node, ip, tuple(dict.fromkeys(urls)), _metrics(remote))
+
+
+def _address(url: str) -> tuple[str, int | None]:
+    """Host and port of a URL, "" and None where it cannot be read."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port
+    except ValueError:
+        return "", None
 
 
 def _metrics(url: str) -> str:
@@ -288,9 +297,9 @@ def _metrics(url: str) -> str:
 
 def _local(url: str) -> str:
     """A listen URL as the node itself reaches it: every address means loopback too."""
-    parts = urlsplit(url.strip())
-    if parts.hostname in ("0.0.0.0", "::", "localhost", "127.0.0.1"):
-        return f"{parts.scheme}://127.0.0.1:{parts.port}/metrics"
+    host, port = _address(url.strip())
+    if host in ("0.0.0.0", "::", "localhost", "127.0.0.1"):
+        return f"{url.strip().partition('://')[0]}://127.0.0.1:{port}/metrics"
     return _metrics(url.strip())
 
 
@@ -321,11 +330,11 @@ def _external_members(pods: Sequence[Object], nodes: Sequence[Object]) -> tuple[
         if _labels(pod).get("component") != "kube-apiserver":
             continue
         for server in (url.strip() for url in flags(pod).get("etcd-servers", "").split(",") if url.strip()):
-            host = urlsplit(server).hostname or ""
+            host, port = _address(server)
             local = (_metrics(server),) if is_loopback(server) else ()
             if local:
                 host = str(pod.get("status", {}).get("hostIP") or "")
-                server = server.replace(urlsplit(server).netloc, f"{_host(host)}:{urlsplit(server).port}")
+                server = f"https://{_host(host)}:{port or 2379}"
             members.setdefault(server, Member(node_of.get(host, ""), host, local, _metrics(server) if host else ""))
     return tuple(members.values())
 
