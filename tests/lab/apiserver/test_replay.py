@@ -1,0 +1,72 @@
+"""Every recording that needs nothing but an API server, replayed against the practice one."""
+
+from __future__ import annotations
+
+import json
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.lab.apiserver.conftest import ADMIN, Authority
+from tests.lab.apiserver.replay import DATA, Different, Replayer
+
+FILES = sorted(path.name for path in DATA.glob("[0-9]*.json"))
+SCENARIOS, EXCHANGES = 33, 688
+USERS = ("nobody", "viewer", "editor", "namedonly", "patchonly")
+# What is not yet equal: (file, step) -> why. Strict: an entry that has become equal fails the test.
+NOT_YET: dict[tuple[str, int], str] = {}
+
+
+def _steps(name: str) -> list[dict[str, object]]:
+    return list(json.loads((DATA / name).read_text(encoding="utf-8"))["steps"])
+
+
+def test_all_recordings_are_here(record_property: pytest.FixtureRequest) -> None:
+    steps = sum(len(_steps(name)) for name in FILES)
+    print(f"{len(FILES)} scenarios, {steps} exchanges, {len(NOT_YET)} not yet equal")
+    assert len(FILES) >= SCENARIOS
+    assert steps >= EXCHANGES
+
+
+@pytest.fixture(scope="session")
+def credentials(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path] | None]:
+    foreign = Authority(tmp_path_factory.mktemp("foreign"), "another-ca")
+    found: dict[str, tuple[Path, Path] | None] = {name: authority.issue(name) for name in USERS}
+    found["admin"] = authority.issue(*ADMIN)
+    found["expired"] = authority.issue("viewer", days=(-10, -1), label="expired")
+    found["notyet"] = authority.issue("viewer", days=(1, 10), label="notyet")
+    found["wrongca"] = foreign.issue("viewer")
+    return {**found, "anonymous": None, "badtoken": None, "badjwt": None}
+
+
+@pytest.mark.parametrize("name", FILES)
+async def test_replay(
+    name: str, make_server, authority: Authority, credentials: dict[str, tuple[Path, Path] | None]  # noqa: ANN001
+) -> None:
+    recording = json.loads((DATA / name).read_text(encoding="utf-8"))
+    server = make_server()
+    url = await server.start()
+    problems: list[str] = []
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop)
+        sessions = {}
+        for user, paths in credentials.items():
+            connector = aiohttp.TCPConnector(ssl=authority.context(paths))
+            sessions[user] = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        replayer = Replayer(url, sessions)
+        for exchange in recording.get("setup", []):
+            await replayer.exchange(exchange)
+        for exchange in recording["steps"]:
+            step = exchange["step"]
+            expected = NOT_YET.get((name, step))
+            try:
+                await replayer.exchange(exchange)
+            except (Different, aiohttp.ClientError) as error:
+                if expected is None:
+                    problems.append(f"step {step} ({exchange['about']}): {error!s:.1500}")
+            else:
+                if expected is not None:
+                    problems.append(f"step {step} is equal now: take it off the list")
+    assert not problems, f"{len(problems)} of {len(recording['steps'])} steps differ\n" + "\n".join(problems)

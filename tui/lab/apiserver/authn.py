@@ -1,0 +1,82 @@
+"""Who a request comes from: the client certificate of its connection.
+
+A certificate that is expired or of another CA must not end the TLS handshake: a real API server completes it and
+answers 401, so the decision is made here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tui.lab.apiserver.call import ANONYMOUS, User
+from tui.lab.apiserver.errors import unauthorized
+
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which the ssl module has no name for
+_CERTIFICATE = 11  # the TLS handshake message
+
+
+def server_context(cert: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+    """TLS that asks for a client certificate and takes any."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(client_ca))
+    context.load_cert_chain(cert, key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME) | ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+class Authenticator:
+    """Turns client certificates into users, against one CA."""
+
+    def __init__(self, client_ca: Path) -> None:
+        from cryptography import x509
+
+        self._authorities = x509.load_pem_x509_certificates(client_ca.read_bytes())
+        self._known: dict[bytes, tuple[User, datetime, datetime]] = {}
+
+    def user_of(self, certificate: bytes | None, headers: Mapping[str, str]) -> User:
+        """The user of a connection; anonymous without credentials, ApiError 401 with wrong ones."""
+        if certificate:
+            return self._user_of_certificate(certificate)
+        if "Authorization" in headers:
+            raise unauthorized()  # no tokens are issued here, so none is valid
+        return ANONYMOUS
+
+    def _user_of_certificate(self, certificate: bytes) -> User:
+        if certificate not in self._known:
+            self._known[certificate] = self._read(certificate)
+        user, begins, ends = self._known[certificate]
+        if not begins <= datetime.now(UTC) <= ends:
+            raise unauthorized()
+        return user
+
+    def _read(self, der: bytes) -> tuple[User, datetime, datetime]:
+        from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.x509.oid import NameOID
+
+        certificate = x509.load_der_x509_certificate(der)
+        for authority in self._authorities:
+            try:
+                certificate.verify_directly_issued_by(authority)
+                break
+            except (InvalidSignature, ValueError, TypeError):
+                continue
+        else:
+            raise unauthorized()
+
+        def texts(oid: Any) -> tuple[str, ...]:
+            return tuple(str(each.value) for each in certificate.subject.get_attributes_for_oid(oid))
+
+        names = texts(NameOID.COMMON_NAME)
+        if not names:
+            raise unauthorized()
+        groups = (*texts(NameOID.ORGANIZATION_NAME), "system:authenticated")
+        extra = {"authentication.kubernetes.io/credential-id": ("X509SHA256=" + hashlib.sha256(der).hexdigest(),)}
+        user = User(names[0], groups, extra)
+        return user, certificate.not_valid_before_utc, certificate.not_valid_after_utc

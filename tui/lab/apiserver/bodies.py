@@ -1,0 +1,223 @@
+"""Request bodies: JSON and YAML into objects, with the findings that field validation is about."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+from tui.lab.apiserver import schema
+from tui.lab.apiserver.call import Call
+from tui.lab.apiserver.defaults import apply_defaults
+from tui.lab.apiserver.errors import bad_request, unprocessable, unsupported, unsupported_media_type
+from tui.lab.apiserver.resources import Resource
+
+Obj = dict[str, Any]
+MEDIA_TYPES = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as the server reads it: no dates, and a key that occurs twice is noted, the last one wins."""
+
+    duplicates: list[str]
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen:
+                self.duplicates.append(f'line {key_node.start_mark.line + 1}: key "{key}" already set in map')
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def parse_yaml(text: str) -> tuple[Any, list[str]]:
+    """The first document and the keys that occur twice in a map; raises yaml.YAMLError."""
+    loader = _Loader(text)
+    loader.duplicates = []
+    try:
+        return (loader.get_data() if loader.check_data() else None), loader.duplicates
+    finally:
+        loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def yaml_problem(error: yaml.YAMLError) -> str:
+    """The parser's finding in the words of the server's own parser, as far as they are known."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    if problem.startswith("expected the node content"):
+        problem = "did not find expected node content"
+    elif problem.startswith("expected <block end>"):
+        problem = "did not find expected key"
+    elif problem.startswith("found character '\\t'"):
+        problem = "found character that cannot start any token"
+    line = f"line {mark.line}: " if mark is not None and mark.line else ""
+    return f"yaml: {line}{problem}"
+
+
+def json_problem(text: str) -> str:
+    """What Go's decoder says of a text that is no JSON."""
+    stripped = text.lstrip()
+    if not stripped:
+        return "unexpected end of JSON input"
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()):
+            return "unexpected end of JSON input"
+        char = text[error.pos]
+        if error.msg.startswith("Extra data"):
+            return f"invalid character {_rune(char)} after top-level value"
+        if error.msg.startswith("Expecting property name"):
+            return f"invalid character {_rune(char)} looking for beginning of object key string"
+        if error.msg.startswith("Expecting ':'"):
+            return f"invalid character {_rune(char)} after object key"
+        if error.msg.startswith("Expecting ','"):
+            return f"invalid character {_rune(char)} after object key:value pair"
+        return f"invalid character {_rune(char)} looking for beginning of value"
+    return ""
+
+
+def _rune(char: str) -> str:
+    return "'\\''" if char == "'" else f"'{char}'" if char.isprintable() else f"'\\x{ord(char):02x}'"
+
+
+def load_json(text: str, duplicates: list[str] | None = None) -> Any:
+    """JSON, with the paths of fields that occur twice; raises json.JSONDecodeError."""
+
+    def pairs(found: list[tuple[str, Any]]) -> Obj:
+        out: Obj = {}
+        for key, value in found:
+            if key in out and duplicates is not None:
+                duplicates.append(key)
+            out[key] = value
+        return out
+
+    return json.loads(text, object_pairs_hook=pairs)
+
+
+# -- field validation
+
+
+def validation_mode(call: Call, kind: str) -> str:
+    """Strict, Warn or Ignore; the server takes Warn where nothing is asked."""
+    mode = call.get("fieldValidation") or "Warn"
+    if mode not in ("Strict", "Warn", "Ignore"):
+        finding = unsupported("fieldValidation", mode, ["", "Ignore", "Strict", "Warn"])
+        raise unprocessable(kind, "meta.k8s.io", "", [finding])
+    return mode
+
+
+def findings_of(unknown: list[str], duplicates: list[str]) -> list[str]:
+    """The findings of strict decoding, as they are told."""
+    return [f'duplicate field "{name}"' for name in duplicates] + [f'unknown field "{name}"' for name in unknown]
+
+
+# -- objects
+
+
+def read_object(call: Call, resource: Resource, options_kind: str) -> Obj:
+    """The body of a POST or PUT as an object of the resource: decoded, defaulted; ApiError where it is none."""
+    kind = call.headers.get("Content-Type", "application/json").split(";")[0].strip() or "application/json"
+    if kind == "application/vnd.kubernetes.protobuf":
+        from tui.lab.apiserver.protobuf import decode_object
+
+        return decode(call, resource, decode_object(call.body), [], options_kind)
+    if kind not in ("application/json", "application/yaml"):
+        text = f"the body of the request was in an unknown format - accepted media types include: {MEDIA_TYPES}"
+        raise unsupported_media_type(text)
+    text = call.body.decode("utf-8", "replace")
+    duplicates: list[str] = []
+    try:
+        found = load_json(text, duplicates) if kind == "application/json" else parse_yaml(text)[0]
+    except json.JSONDecodeError:
+        found = _yaml_as_json(text, resource)
+    except yaml.YAMLError as error:
+        raise bad_request(f"error converting YAML to JSON: {yaml_problem(error)}") from error
+    if not isinstance(found, dict):
+        what = schema.json_kind(found)
+        text = "couldn't get version/kind; json parse error: json: cannot unmarshal "
+        raise bad_request(f"{text}{what} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}")
+    return decode(call, resource, found, duplicates, options_kind)
+
+
+def _yaml_as_json(text: str, resource: Resource) -> Any:
+    try:
+        found = parse_yaml(text)[0]
+    except yaml.YAMLError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    raise bad_request(f"couldn't get version/kind; json parse error: {json_problem(text)}")
+
+
+def decode(call: Call, resource: Resource, found: Obj, duplicates: list[str], options_kind: str) -> Obj:
+    """A parsed body as an object of the resource."""
+    mode = validation_mode(call, options_kind)
+    kind, api_version = found.get("kind", ""), found.get("apiVersion", "")
+    if kind and api_version and (kind, api_version) != (resource.kind, resource.api_version):
+        _refuse_type(resource, found, kind, api_version)
+    unknown: list[str] = []
+    told = f'{kind or resource.kind} in version "{(api_version or resource.api_version).rpartition("/")[2]}"'
+    cannot = f"{told} cannot be handled as a {resource.kind}: "
+    try:
+        obj = decode_value(resource, found, unknown)
+    except (schema.TypeMismatch, ValueError) as error:
+        raise bad_request(cannot + str(error)) from error
+    findings = findings_of(unknown, duplicates)
+    if findings and mode == "Strict":
+        raise bad_request(cannot + "strict decoding error: " + ", ".join(findings))
+    if mode == "Warn":
+        call.warnings += findings
+    return obj
+
+
+def decode_value(resource: Resource, found: Obj, unknown: list[str]) -> Obj:
+    """A JSON object as the server would write it back, defaults filled in."""
+    assert resource.shape is not None
+    obj = schema.decode(resource.shape, found, unknown)
+    obj = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+    obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
+    return apply_defaults(resource.kind, obj)
+
+
+def decode_value_bare(resource: Resource) -> Obj:
+    """An object of the resource as Go makes it: nothing in it, no defaults."""
+    assert resource.shape is not None
+    return {"kind": resource.kind, "apiVersion": resource.api_version, **schema.decode(resource.shape, {})}
+
+
+def _refuse_type(resource: Resource, found: Obj, kind: str, api_version: str) -> None:
+    from tui.lab.apiserver import resources
+
+    other = resources.of_kind(api_version, kind)
+    if other is None:
+        raise bad_request(f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"')
+    told = f'{kind} in version "{other.version}" cannot be handled as a {resource.kind}: '
+    if other.shape is not None:
+        try:
+            if kind == "Secret":
+                _check_base64(found)
+            schema.decode(other.shape, found)
+        except ValueError as error:
+            raise bad_request(told + str(error)) from error
+    raise bad_request(
+        f"{told}converting (*core.{kind}) to (*core.{resource.kind}): unknown conversion"
+        if other.group == resource.group == ""
+        else f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
+    )
+
+
+def _check_base64(found: Obj) -> None:
+    allowed = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n")
+    for _, value in sorted((found.get("data") or {}).items()):
+        for at, char in enumerate(value if isinstance(value, str) else ""):
+            if char not in allowed:
+                raise ValueError(f"illegal base64 data at input byte {at}")

@@ -1,0 +1,170 @@
+"""GET and LIST: one object, and pages of many."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tui.lab.apiserver import errors, selectors
+from tui.lab.apiserver.bodies import json_problem
+from tui.lab.apiserver.call import Call
+from tui.lab.apiserver.resources import Resource
+from tui.lab.apiserver.store import Store
+from tui.lab.apiserver.writes import shelf_name
+
+Obj = dict[str, Any]
+
+
+def number(call: Call, name: str) -> int:
+    """A numeric parameter, 0 where it is absent; ApiError 400."""
+    text = call.get(name)
+    if not text:
+        return 0
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+
+
+def check_revision(store: Store, text: str) -> int:
+    """A `resourceVersion` parameter as a number; ApiError 500 where it is none, 504 where it is in the future."""
+    if not text:
+        return 0
+    if not text.isdigit():
+        raise errors.internal(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    if int(text) > store.revision:
+        message = f"Timeout: Too large resource version: {text}, current: {store.revision}"
+        cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+        details = {"causes": [cause], "retryAfterSeconds": 1}
+        raise errors.ApiError(504, message, "Timeout", details, retry_after=1)
+    return int(text)
+
+
+def check_list_options(call: Call) -> None:
+    """Refuse parameters of LIST and WATCH that do not go together."""
+    findings = []
+    watching, match = call.verb == "watch", call.get("resourceVersionMatch")
+    initial = call.has("sendInitialEvents")
+    version = call.get("resourceVersion")
+    if watching:
+        if initial and match != "NotOlderThan":
+            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            findings.append(errors.forbidden_field("resourceVersionMatch", text))
+        elif match and not initial:
+            text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+            findings.append(errors.forbidden_field("resourceVersionMatch", text))
+    else:
+        if match and not version:
+            text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+            findings.append(errors.forbidden_field("resourceVersionMatch", text))
+        elif match and call.get("continue"):
+            text = "resourceVersionMatch is forbidden when continue is provided"
+            findings.append(errors.forbidden_field("resourceVersionMatch", text))
+        elif match and match not in ("Exact", "NotOlderThan"):
+            findings.append(errors.unsupported("resourceVersionMatch", match, ["", "Exact", "NotOlderThan"]))
+        elif match == "Exact" and version == "0":
+            text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            findings.append(errors.forbidden_field("resourceVersionMatch", text))
+        if initial:
+            findings.append(errors.forbidden_field("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    if findings:
+        raise errors.unprocessable("ListOptions", "meta.k8s.io", "", findings)
+
+
+def selection(call: Call, resource: Resource) -> Callable[[Obj], bool]:
+    """The predicate of a request's label and field selectors."""
+    by_labels = selectors.parse_labels(call.get("labelSelector"))
+    by_fields, _ = selectors.parse_fields(call.get("fieldSelector"), resource.kind)
+    return lambda obj: by_labels(obj["metadata"].get("labels", {})) and by_fields(obj)
+
+
+def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj], Obj]:
+    """One page of a list, and the list's metadata."""
+    check_list_options(call)
+    limit = number(call, "limit")
+    chosen = selection(call, resource)
+    selected = bool(call.get("labelSelector") or call.get("fieldSelector"))
+    token = call.get("continue")
+    after, revision = "", store.revision
+    if token:
+        if call.get("resourceVersion") not in ("", "0"):
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        after, revision = read_token(token)
+    else:
+        check_revision(store, call.get("resourceVersion"))
+    if resource.shape is None:
+        return [], {"resourceVersion": str(revision)}
+    items = _snapshot(store, shelf_name(resource), call.namespace, revision)
+    rest = [(place, obj) for place, obj in items if place > after and chosen(obj)]
+    meta: Obj = {"resourceVersion": str(revision)}
+    if limit > 0 and len(rest) > limit:
+        last = rest[limit - 1][0]
+        meta["continue"] = make_token(revision, last)
+        if not selected:
+            meta["remainingItemCount"] = len(rest) - limit
+        rest = rest[:limit]
+    return [view(resource, obj) for _, obj in rest], meta
+
+
+def _snapshot(store: Store, place: str, namespace: str, revision: int) -> list[tuple[str, Obj]]:
+    """The objects as they were at a revision, by key."""
+    objects: dict[tuple[str, str], Obj] = dict(store.list(place, namespace))
+    if revision < store.revision:
+        for change in reversed(store.since(place, revision)):
+            if namespace and change.key[0] != namespace:
+                continue
+            if change.before is None:
+                objects.pop(change.key, None)
+            else:
+                objects[change.key] = change.before
+    return sorted(("\x00".join(key), obj) for key, obj in objects.items()) if objects else []
+
+
+def make_token(revision: int, start: str) -> str:
+    """A continue token."""
+    body = {"v": "meta.k8s.io/v1", "rv": revision, "start": start}
+    text = json.dumps(body, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_token(token: str) -> tuple[str, int]:
+    """Where a continue token goes on, and at which revision; ApiError 400."""
+    invalid = "invalid continue token: continue key is not valid: "
+    for at, char in enumerate(token):
+        if not (char.isascii() and (char.isalnum() or char in "-_")):
+            raise errors.bad_request(f"{invalid}illegal base64 data at input byte {at}")
+    try:
+        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace")
+        body = json.loads(text)
+        return str(body["start"]), int(body["rv"])
+    except (binascii.Error, KeyError, TypeError) as error:
+        raise errors.bad_request(f"{invalid}{error}") from error
+    except ValueError as error:
+        raise errors.bad_request(invalid + json_problem(text)) from error
+
+
+def get_object(store: Store, call: Call, resource: Resource) -> Obj:
+    """One object; ApiError 404."""
+    check_revision(store, call.get("resourceVersion"))
+    if resource.shape is None:
+        raise errors.not_found(resource.plural, resource.group, call.name)
+    found = store.get(shelf_name(resource), call.namespace if resource.namespaced else "", call.name)
+    if found is None:
+        raise errors.not_found(resource.plural, resource.group, call.name)
+    return view(resource, found)
+
+
+def view(resource: Resource, obj: Obj) -> Obj:
+    """A stored object as this version of its group shows it (events have two)."""
+    if resource.group != "events.k8s.io":
+        return obj
+    renamed = {
+        "involvedObject": "regarding", "message": "note", "source": "deprecatedSource", "count": "deprecatedCount",
+        "firstTimestamp": "deprecatedFirstTimestamp", "lastTimestamp": "deprecatedLastTimestamp",
+        "reportingComponent": "reportingController",
+    }  # fmt: skip
+    out = {renamed.get(key, key): value for key, value in obj.items()}
+    return {**out, "apiVersion": resource.api_version}

@@ -1,0 +1,27 @@
+"""Timestamps as the API writes them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> str:
+    """The time now as `metav1.Time` writes it: RFC 3339 in UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """A RFC 3339 timestamp; raises ValueError."""
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00") if text.endswith("Z") else text)
+    if moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
+
+
+def canonical_time(text: str, *, micro: bool = False) -> str:
+    """`text` in the form the server stores: seconds, or microseconds for a MicroTime; unreadable texts stay as they are."""
+    try:
+        moment = parse_time(text)
+    except ValueError:
+        return text
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,304 @@
+"""What the server refuses with 422: the rules of Kubernetes 1.36 for the kinds held here, in its order and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tui.lab.apiserver import names, podvalidation
+from tui.lab.apiserver.errors import Invalid, forbidden_field, invalid, required, too_long, unsupported
+from tui.lab.apiserver.podvalidation import annotations, labels
+from tui.lab.apiserver.selectors import from_label_selector
+
+Obj = dict[str, Any]
+MEBIBYTE = 1024 * 1024
+
+
+def metadata(kind: str, meta: Obj, *, namespaced: bool, rule: Callable[[str], list[str]] | None = None) -> list[Invalid]:
+    """One pass over an object's metadata."""
+    out: list[Invalid] = []
+    check = rule or (lambda name: names.object_name(kind, name))
+    if "generateName" in meta:
+        prefix = meta["generateName"]
+        stem = prefix[:-1] + "a" if prefix.endswith("-") or prefix.endswith(".") else prefix
+        out += [invalid("metadata.generateName", prefix, problem) for problem in check(stem)]
+    if not meta.get("name"):
+        out.append(required("metadata.name", "name or generateName is required"))
+    else:
+        out += [invalid("metadata.name", meta["name"], problem) for problem in check(meta["name"])]
+    if namespaced and not meta.get("namespace"):
+        out.append(required("metadata.namespace"))
+    elif namespaced:
+        out += [invalid("metadata.namespace", meta["namespace"], problem) for problem in names.dns_label(meta["namespace"])]
+    elif meta.get("namespace"):
+        out.append(forbidden_field("metadata.namespace", "not allowed on this type"))
+    out += labels(meta.get("labels"), "metadata.labels")
+    out += annotations(meta.get("annotations"), "metadata.annotations")
+    out += _owners(meta.get("ownerReferences", []))
+    for finalizer in meta.get("finalizers", []):
+        out += [invalid("metadata.finalizers", finalizer, problem) for problem in names.qualified_name(finalizer)]
+    return out
+
+
+def _owners(owners: list[Obj]) -> list[Invalid]:
+    out = []
+    for index, owner in enumerate(owners):
+        where = f"metadata.ownerReferences[{index}]"
+        if not owner["apiVersion"]:
+            out.append(invalid(f"{where}.apiVersion", "", "version must not be empty"))
+        for name, text in (("kind", "must not be empty"), ("name", "must not be empty"), ("uid", "must not be empty")):
+            if not owner[name]:
+                out.append(invalid(f"{where}.{name}", "", text))
+    if sum(1 for owner in owners if owner.get("controller")) > 1:
+        out.append(invalid("metadata.ownerReferences", owners, "Only one reference can have Controller set to true"))
+    return out
+
+
+def metadata_update(meta: Obj, old: Obj) -> list[Invalid]:
+    """One comparison of an object's metadata with what was there before."""
+    out: list[Invalid] = []
+    for name in ("name", "namespace", "uid", "creationTimestamp"):
+        if meta.get(name) != old.get(name):
+            out.append(invalid(f"metadata.{name}", meta.get(name, ""), "field is immutable"))
+    out += labels(meta.get("labels"), "metadata.labels")
+    out += annotations(meta.get("annotations"), "metadata.annotations")
+    if old.get("deletionTimestamp"):
+        new = [name for name in meta.get("finalizers", []) if name not in old.get("finalizers", [])]
+        if new:
+            text = "no new finalizers can be added if the object is being deleted, found new finalizers "
+            out.append(forbidden_field("metadata.finalizers", text + repr(new).replace("'", '"')))
+    return out
+
+
+# -- kinds
+
+
+def _data(obj: Obj, limit_field: str) -> list[Invalid]:
+    out: list[Invalid] = []
+    size = 0
+    for part in ("data", "binaryData"):
+        for key, value in sorted(obj.get(part, {}).items()):
+            out += [invalid(f"{part}[{key}]", key, problem) for problem in names.config_key(key)]
+            if part == "binaryData" and key in obj.get("data", {}):
+                out.append(invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
+            size += len(value.encode()) if part == "data" else len(value) * 3 // 4
+    if size > MEBIBYTE:
+        out.append(too_long(limit_field, MEBIBYTE))
+    return out
+
+
+def _config_map(obj: Obj) -> list[Invalid]:
+    return metadata("ConfigMap", obj["metadata"], namespaced=True) + _data(obj, "")
+
+
+def _config_map_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    return out + _immutable(obj, old) + _config_map(obj)
+
+
+def _immutable(obj: Obj, old: Obj) -> list[Invalid]:
+    if not old.get("immutable"):
+        return []
+    out = []
+    if not obj.get("immutable"):
+        out.append(forbidden_field("immutable", "field is immutable when `immutable` is set"))
+    for part in ("data", "binaryData"):
+        if obj.get(part, {}) != old.get(part, {}):
+            out.append(forbidden_field(part, "field is immutable when `immutable` is set"))
+    return out
+
+
+def _secret(obj: Obj) -> list[Invalid]:
+    out = metadata("Secret", obj["metadata"], namespaced=True)
+    total = 0
+    for key, value in sorted(obj.get("data", {}).items()):
+        out += [invalid(f"data[{key}]", key, problem) for problem in names.config_key(key)]
+        total += len(value) * 3 // 4
+    return [*out, too_long("data", MEBIBYTE)] if total > MEBIBYTE else out
+
+
+def _secret_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    if obj.get("type") != old.get("type"):
+        out.append(invalid("type", obj.get("type", ""), "field is immutable"))
+    return out + _immutable(obj, old) + _secret(obj)
+
+
+def _daemon_set(obj: Obj) -> list[Invalid]:
+    return metadata("DaemonSet", obj["metadata"], namespaced=True) + _daemon_set_spec(obj["spec"])
+
+
+def _daemon_set_spec(spec: Obj) -> list[Invalid]:
+    out: list[Invalid] = []
+    template, selector = spec["template"], spec["selector"]
+    if selector is not None:
+        out += podvalidation.label_selector(selector, "spec.selector")
+    template_labels = template["metadata"].get("labels")
+    if selector is None or not from_label_selector(selector)(template_labels or {}):
+        out.append(invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`"))
+    if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
+        out.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
+    out += podvalidation.template(template, "spec.template")
+    if template["spec"]["restartPolicy"] != "Always":
+        out.append(unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ["Always"]))
+    if "activeDeadlineSeconds" in template["spec"]:
+        text = "activeDeadlineSeconds in DaemonSet is not Supported"
+        out.append(forbidden_field("spec.template.spec.activeDeadlineSeconds", text))
+    if spec.get("minReadySeconds", 0) < 0:
+        out.append(invalid("spec.minReadySeconds", spec["minReadySeconds"], podvalidation.NEGATIVE))
+    out += _update_strategy(spec["updateStrategy"])
+    if spec.get("revisionHistoryLimit", 0) < 0:
+        out.append(invalid("spec.revisionHistoryLimit", spec["revisionHistoryLimit"], podvalidation.NEGATIVE))
+    return out
+
+
+def _update_strategy(strategy: Obj) -> list[Invalid]:
+    if strategy["type"] == "OnDelete":
+        return []
+    if strategy["type"] != "RollingUpdate":
+        return [unsupported("spec.updateStrategy", strategy["type"], ["RollingUpdate", "OnDelete"])]
+    where = "spec.updateStrategy.rollingUpdate"
+    rolling = strategy.get("rollingUpdate")
+    if rolling is None:
+        return [required(where)]
+    out: list[Invalid] = []
+    for name in ("maxUnavailable", "maxSurge"):
+        out += podvalidation.count_or_percent(rolling.get(name, 0), f"{where}.{name}")
+    unavailable, surge = (podvalidation.percent_or_count(rolling.get(name, 0)) for name in ("maxUnavailable", "maxSurge"))
+    if unavailable and surge:
+        out.append(invalid(f"{where}.maxSurge", rolling["maxSurge"], "may not be set when maxUnavailable is non-zero"))
+    elif not unavailable and not surge:
+        out.append(required(f"{where}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+    return out
+
+
+def _daemon_set_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    if obj["spec"]["selector"] != old["spec"]["selector"]:
+        out.append(invalid("spec.selector", obj["spec"]["selector"], "field is immutable"))
+    return out + _daemon_set_spec(obj["spec"])
+
+
+def _pod(obj: Obj) -> list[Invalid]:
+    out = metadata("Pod", obj["metadata"], namespaced=True)
+    return out + podvalidation.pod_spec(obj["spec"], "spec")
+
+
+POD_IMMUTABLE = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+
+
+def _pod_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    if _fixed_part(obj["spec"]) != _fixed_part(old["spec"]):
+        out.append(forbidden_field("spec", POD_IMMUTABLE))
+    return out + podvalidation.pod_spec(obj["spec"], "spec")
+
+
+def _fixed_part(spec: Obj) -> Obj:
+    out = {name: value for name, value in spec.items() if name not in ("activeDeadlineSeconds", "tolerations")}
+    for name in ("containers", "initContainers"):
+        out[name] = [{**container, "image": ""} for container in spec.get(name) or []]
+    return out
+
+
+def _role(obj: Obj) -> list[Invalid]:
+    namespaced = obj["kind"] == "Role"
+    out = metadata(obj["kind"], obj["metadata"], namespaced=namespaced)
+    for index, rule in enumerate(obj.get("rules") or []):
+        where = f"rules[{index}]"
+        if not rule.get("verbs"):
+            out.append(required(f"{where}.verbs", "verbs must contain at least one value"))
+        if rule.get("nonResourceURLs"):
+            if namespaced:
+                text = "namespaced rules cannot apply to non-resource URLs"
+                out.append(invalid(f"{where}.nonResourceURLs", rule["nonResourceURLs"], text))
+            continue
+        if not rule.get("apiGroups"):
+            text = "resource rules must supply at least one api group"
+            out.append(required(f"{where}.apiGroups", text))
+        if not rule.get("resources"):
+            out.append(required(f"{where}.resources", "resource rules must supply at least one resource"))
+    return out
+
+
+def _role_binding(obj: Obj) -> list[Invalid]:
+    namespaced = obj["kind"] == "RoleBinding"
+    out = metadata(obj["kind"], obj["metadata"], namespaced=namespaced)
+    role = obj["roleRef"]
+    if role["apiGroup"] != "rbac.authorization.k8s.io":
+        out.append(unsupported("roleRef.apiGroup", role["apiGroup"], ["rbac.authorization.k8s.io"]))
+    kinds = ["Role", "ClusterRole"] if namespaced else ["ClusterRole"]
+    if role["kind"] not in kinds:
+        out.append(unsupported("roleRef.kind", role["kind"], kinds))
+    if not role["name"]:
+        out.append(required("roleRef.name"))
+    for index, subject in enumerate(obj.get("subjects", [])):
+        where = f"subjects[{index}]"
+        if not subject["name"]:
+            out.append(required(f"{where}.name"))
+        if subject["kind"] not in ("ServiceAccount", "User", "Group"):
+            out.append(unsupported(f"{where}.kind", subject["kind"], ["ServiceAccount", "User", "Group"]))
+        elif subject["kind"] == "ServiceAccount" and not subject.get("namespace"):
+            out.append(required(f"{where}.namespace"))
+    return out
+
+
+def _role_binding_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    if obj["roleRef"] != old["roleRef"]:
+        out.append(invalid("roleRef", obj["roleRef"], "cannot change roleRef"))
+    return out + _role_binding(obj)
+
+
+def _event(obj: Obj) -> list[Invalid]:
+    involved = obj["involvedObject"].get("namespace", "")
+    namespace = obj["metadata"].get("namespace", "")
+    if (involved or "default") != namespace:
+        text = "does not match event.namespace"
+        return [invalid("involvedObject.namespace", involved, text)]
+    return []
+
+
+_CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
+    "ConfigMap": _config_map,
+    "Secret": _secret,
+    "DaemonSet": _daemon_set,
+    "Pod": _pod,
+    "Role": _role,
+    "ClusterRole": _role,
+    "RoleBinding": _role_binding,
+    "ClusterRoleBinding": _role_binding,
+    "Event": _event,
+}
+_UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
+    "ConfigMap": _config_map_update,
+    "Secret": _secret_update,
+    "DaemonSet": _daemon_set_update,
+    "Pod": _pod_update,
+    "RoleBinding": _role_binding_update,
+    "ClusterRoleBinding": _role_binding_update,
+    "Event": lambda obj, old: _event(obj),
+}
+
+
+def on_create(kind: str, obj: Obj, *, namespaced: bool) -> list[Invalid]:
+    """What is wrong with a new object."""
+    check = _CREATE.get(kind)
+    if check is None:
+        return metadata(kind, obj["metadata"], namespaced=namespaced)
+    return check(obj) or metadata(kind, obj["metadata"], namespaced=namespaced, rule=names.path_segment)
+
+
+def on_update(kind: str, obj: Obj, old: Obj, *, namespaced: bool) -> list[Invalid]:
+    """What is wrong with a changed object; the server checks metadata more than once, and tells it as often."""
+    meta, before = obj["metadata"], old["metadata"]
+    out = metadata(kind, meta, namespaced=namespaced, rule=names.path_segment) + metadata_update(meta, before)
+    check = _UPDATE.get(kind)
+    if check is not None:
+        return out + check(obj, old)
+    create = _CREATE.get(kind)
+    return out + metadata_update(meta, before) + (create(obj) if create else [])
