@@ -12,7 +12,8 @@ import pytest
 import yaml
 from backend_stubs import write_kubeconfig
 
-from tui.backend.kubeconfig import Impersonation, Kubeconfig
+from tui.backend.endpoint import Impersonation
+from tui.backend.kubeconfig import Kubeconfig
 from tui.core.errors import Exit, UsageError
 
 

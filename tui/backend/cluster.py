@@ -11,8 +11,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -24,9 +23,10 @@ from kubernetes.dynamic import DynamicClient
 
 from tui.backend import exec_stream, rollout
 from tui.backend.api_errors import CredentialsRefusedError, connection_error, status_error
+from tui.backend.endpoint import Endpoint, without_userinfo
 from tui.backend.exec_credentials import Credential
 from tui.backend.identity import Identity
-from tui.backend.kubeconfig import Endpoint, without_userinfo
+from tui.backend.watch import WatchStream
 from tui.core.errors import NotFoundError, RefusedError, StaleError, UnreachableError, UsageError
 from tui.core.ports import POD, Access, Applied, ExecResult, Kind, Object, Rollout
 from tui.i18n import _
@@ -96,9 +96,7 @@ class KubernetesCluster:
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """All objects of a kind in one namespace or (namespace "") in all, fetched in pages of 500."""
-        selectors = [
-            (key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value
-        ]
+        selectors = [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
         for last in (False, False, True):
             try:
                 return self._pages(kind, namespace, selectors)
@@ -113,10 +111,7 @@ class KubernetesCluster:
         while True:
             query = [*selectors, ("limit", str(_PAGE))] + ([("continue", token)] if token else [])
             page, _warnings = self._ask("get", _path(kind, namespace), _named(kind, namespace), query=query)
-            found += [
-                {"apiVersion": kind.api_version, "kind": kind.kind, **item}
-                for item in page.get("items") or []
-            ]
+            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or []]
             token = (page.get("metadata") or {}).get("continue") or ""
             if not token:
                 return found
@@ -155,9 +150,7 @@ class KubernetesCluster:
             [("force", _flag(force))],
         )
 
-    def patch(
-        self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool
-    ) -> Applied:
+    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
         """Strategic merge patch under the name of `manager`; errors as of apply."""
         content_type = "application/strategic-merge-patch+json"
         return self._patch(kind, namespace, name, body, content_type, manager, dry_run, [])
@@ -191,9 +184,7 @@ class KubernetesCluster:
         NotFoundError.
         """
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
-        self._ask(
-            "delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True
-        )
+        self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
 
     def allowed(self, wanted: Sequence[Access]) -> Verdicts:
         """Access reviews, in the order asked."""
@@ -265,9 +256,7 @@ class KubernetesCluster:
                     raise
         raise AssertionError
 
-    def watch(
-        self, kind: Kind, namespace: str, name: str, resource_version: str, *, seconds: int
-    ) -> WatchStream:
+    def watch(self, kind: Kind, namespace: str, name: str, resource_version: str, *, seconds: int) -> WatchStream:
         """The changes of one object after `resource_version`, for at most `seconds`."""
         query = [
             ("watch", "true"),
@@ -357,9 +346,7 @@ class KubernetesCluster:
                 if isinstance(reason, urllib3.exceptions.ProtocolError) and not writing and not last:
                     continue
                 target = object if writing else ""
-                raise connection_error(
-                    error, self.server, without_userinfo(self._proxy), writing=target
-                ) from None
+                raise connection_error(error, self.server, without_userinfo(self._proxy), writing=target) from None
         raise AssertionError
 
     def _connect(self) -> tuple[DynamicClient, Credential]:
@@ -395,40 +382,11 @@ class KubernetesCluster:
         if self._proxy.startswith("socks"):
             raise UsageError(_("The proxy of the environment is a SOCKS proxy, which the wizard cannot use."))
         if endpoint.insecure:
-            urllib3.disable_warnings(
-                urllib3.exceptions.InsecureRequestWarning
-            )  # they would be painted over the screen
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # they would be painted over the screen
         client = ApiClient(configuration)
         client.rest_client = _Rest(configuration, tls)
         client.user_agent = _USER_AGENT
         return DynamicClient(client, discoverer=_no_discovery)  # type: ignore[no-untyped-call]
-
-
-class WatchStream:
-    """The events of one watch as (type, object). `stop` ends it from any thread; a broken connection ends
-    it too.
-    """
-
-    def __init__(self, response: urllib3.HTTPResponse) -> None:
-        self._response = response
-
-    def __iter__(self) -> Iterator[tuple[str, Object]]:
-        rest = b""
-        try:
-            for chunk in self._response.stream():
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in filter(None, lines):
-                    event = json.loads(line)
-                    yield event["type"], event["object"]
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, KeyError):
-            return
-        finally:
-            self._response.close()
-
-    def stop(self) -> None:
-        """End the iteration in whichever thread it runs."""
-        with suppress(OSError, RuntimeError, ValueError):
-            self._response.shutdown()
 
 
 def _no_discovery(_client: object, _cache: object) -> None:

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
+from tui.backend.endpoint import Endpoint
 from tui.backend.exec_credentials import Credential, ExecCredentials
-from tui.backend.kubeconfig import Endpoint
 from tui.core.errors import UsageError
 from tui.i18n import _
 
@@ -51,9 +51,7 @@ class Identity:
         if credential.token:
             found.append(("Authorization", f"Bearer {credential.token}"))
         elif self.endpoint.basic:
-            found.append(
-                ("Authorization", "Basic " + base64.b64encode(self.endpoint.basic.encode()).decode())
-            )
+            found.append(("Authorization", "Basic " + base64.b64encode(self.endpoint.basic.encode()).decode()))
         if as_ := self.endpoint.impersonate:
             found.append(("Impersonate-User", as_.user))
             found += [("Impersonate-Uid", as_.uid)] if as_.uid else []

@@ -9,9 +9,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tui.backend.pods import containers, failures, is_ready, new_pods, node_of, node_states, reason_of, selector
 from tui.core.errors import (
     DeadlineError,
     ForbiddenError,
@@ -21,11 +21,12 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
-from tui.core.ports import DAEMON_SET, POD, Object, Rollout
-from tui.i18n import _, ngettext
+from tui.core.ports import DAEMON_SET, POD, Kind, Object, Rollout
+from tui.i18n import _
 
 if TYPE_CHECKING:
-    from tui.backend.cluster import KubernetesCluster, WatchStream
+    from tui.backend.cluster import KubernetesCluster
+    from tui.backend.watch import WatchStream
 
 _POLL_S = 3.0
 _WATCH_S = 60  # one watch request
@@ -35,21 +36,7 @@ _LIST_SHARE = 10  # listing pods may take a tenth of the time
 _FAILING_S = 30.0  # a container that fails for so long does not come up by itself
 _RESTARTS = 3  # or that often
 _NAMED = 5  # nodes in a message
-_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
-# The kubelet's reasons that do not pass by themselves (pkg/kubelet, 1.36).
-_FAILURES = frozenset(
-    {
-        "CrashLoopBackOff",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImageInspectError",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
+_EVENT = Kind("v1", "Event", "events")
 
 
 def wait(
@@ -85,11 +72,11 @@ def wait(
                 return rollout
             _refuse_endless(daemonset, generation, rollout)
             failing = _failing_since(failing, pods.found, daemonset)
-            _refuse_failing(failing, pods.found, daemonset, failing_s)
+            _refuse_failing(failing, pods.found, failing_s)
             if cancelled():
                 return rollout
             if time.monotonic() >= end:
-                raise _too_late(namespace, name, rollout, deadline_s)
+                raise _too_late(namespace, name, rollout, pods.explained(rollout), deadline_s)
             follower.wait(min(0.5, max(end - time.monotonic(), 0.01)), cancelled)
     finally:
         follower.stop()
@@ -176,9 +163,7 @@ class _Follower:
                     return
                 version = object["metadata"]["resourceVersion"]
                 if kind == "DELETED":
-                    raise NotFoundError(
-                        _("The DaemonSet was deleted."), object=f"{self._namespace}/{self._name}"
-                    )
+                    raise NotFoundError(_("The DaemonSet was deleted."), object=f"{self._namespace}/{self._name}")
                 if kind != "BOOKMARK":
                     self._see(object)
             if time.monotonic() - started < 1:  # a stream that ends at once: ask instead of spinning
@@ -232,137 +217,50 @@ class _Pods:
         self._states = node_states(self.found, daemonset)
         return self._states
 
+    def explained(self, rollout: Rollout) -> list[str]:
+        """ "node: reason" of the nodes that wait, the first few with the kubelet's last warning.
 
-def selector(label_selector: Object) -> str:
-    """A LabelSelector as the query parameter writes it."""
-    parts = [f"{key}={value}" for key, value in (label_selector.get("matchLabels") or {}).items()]
-    for term in label_selector.get("matchExpressions") or []:
-        key, values = term["key"], ",".join(term.get("values") or [])
-        forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})"}
-        parts.append(forms.get(term["operator"], key if term["operator"] == "Exists" else f"!{key}"))
-    return ",".join(parts)
+        A volume that cannot be mounted is told by events alone: the pod's status says ContainerCreating for ever.
+        """
+        waiting = [(node, text) for node, text in rollout.pods.items() if text != _("ready")]
+        lines: list[str] = []
+        for node, text in waiting:
+            warning = self._last_warning(node) if len(lines) < _NAMED else ""
+            lines.append(f"{node}: {text}" + (f" ({warning})" if warning else ""))
+        return lines
 
-
-def node_states(pods: list[Object], daemonset: Object) -> dict[str, str]:
-    """Per node what its pod of the new template does, or else its old one, in words."""
-    states: dict[str, tuple[int, str]] = {}
-    for pod in pods:
-        node = pod.get("spec", {}).get("nodeName") or _assigned(pod)
-        deleted = bool(pod["metadata"].get("deletionTimestamp"))
-        new = _is_new(pod, pods, daemonset)
-        if new and not deleted:
-            rank, text = 2, _("ready") if _ready(pod) else _reason(pod)
-        else:
-            rank, text = (0, _("stopping")) if deleted else (1, _("waits for its turn"))
-        if node not in states or rank > states[node][0]:
-            states[node] = (rank, text)
-    return {node: text for node, (_rank, text) in sorted(states.items())}
-
-
-def _is_new(pod: Object, pods: list[Object], daemonset: Object) -> bool:
-    """Whether the pod has the current template, as the DaemonSet controller judges it (1.36: IsPodUpdated).
-
-    It compares the template generation or the hash; the hash is learnt from a pod of this generation.
-    """
-    generation = (daemonset["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION)
-
-    def labels(pod: Object) -> Mapping[str, str]:
-        return pod["metadata"].get("labels") or {}
-
-    hashes = {
-        labels(each).get("controller-revision-hash")
-        for each in pods
-        if labels(each).get("pod-template-generation") == generation
-    }
-    return labels(pod).get("pod-template-generation") == generation or (
-        labels(pod).get("controller-revision-hash") in hashes - {None}
-    )
-
-
-def _assigned(pod: Object) -> str:
-    """The node that a pending DaemonSet pod is meant for: the controller writes it as node affinity."""
-    with suppress(KeyError, IndexError, TypeError):
-        required = pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-        return str(required["nodeSelectorTerms"][0]["matchFields"][0]["values"][0])
-    return str(pod["metadata"]["name"])
-
-
-def _ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
-
-
-def _containers(pod: Object) -> list[dict[str, Any]]:
-    status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-def _reason(pod: Object) -> str:
-    """Why a pod is not ready: a container's waiting or last exit, else the scheduler's word, else its
-    phase.
-    """
-    for container in _containers(pod):
-        state, last = container.get("state") or {}, (container.get("lastState") or {}).get("terminated") or {}
-        waiting = state.get("waiting")
-        ended = state.get("terminated") or last
-        restarts = int(container.get("restartCount", 0))
-        if waiting and waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            text = str(waiting["reason"])
-        elif ended.get("exitCode"):
-            text = str(ended.get("reason") or "Error")
-        else:
-            continue
-        if ended.get("exitCode"):
-            text += _(", exit status {code}").format(code=ended["exitCode"])
-        if restarts:
-            text += ", " + ngettext("{n} restart", "{n} restarts", restarts).format(n=restarts)
-        message = str((waiting or {}).get("message") or ended.get("message") or "").strip().partition("\n")[0]
-        return f"{text}: {message}"[:200] if message else text
-    for condition in (pod.get("status") or {}).get("conditions") or []:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return f"{condition.get('reason', 'Unschedulable')}: {condition.get('message', '')}"[:200]
-    for container in _containers(pod):
-        if waiting := (container.get("state") or {}).get("waiting"):
-            return str(waiting.get("reason") or "Waiting")
-    if any((container.get("state") or {}).get("running") for container in _containers(pod)):
-        return _("started, not ready yet")
-    return str((pod.get("status") or {}).get("phase") or "Pending")
-
-
-def _fails(pod: Object) -> int:
-    """0 where nothing fails, else 1 plus the restarts. A crash loop alternates waiting and terminated."""
-    if _ready(pod) or pod["metadata"].get("deletionTimestamp"):
-        return 0
-    for container in _containers(pod):
-        state, last = container.get("state") or {}, (container.get("lastState") or {}).get("terminated") or {}
-        reason = (state.get("waiting") or {}).get("reason")
-        exited = (state.get("terminated") or last).get("exitCode")
-        if reason in _FAILURES or exited:
-            return 1 + int(container.get("restartCount", 0))
-    return 0
+    def _last_warning(self, node: str) -> str:
+        for pod in self.found:
+            if node_of(pod) != node or is_ready(pod):
+                continue
+            about = f"involvedObject.name={pod['metadata']['name']},type=Warning"
+            try:
+                events = self._cluster.list(_EVENT, self._namespace, fields=about)
+            except WizardError:  # an explanation more, not worth failing for
+                return ""
+            latest = max(events, key=lambda event: event.get("lastTimestamp") or "", default={})
+            return str(latest.get("message") or "")[:200]
+        return ""
 
 
 def _failing_since(before: Mapping[str, float], pods: list[Object], daemonset: Object) -> dict[str, float]:
     """Pod names of the new template that fail now, each with the time when that was first seen."""
-    names = [pod["metadata"]["name"] for pod in pods if _fails(pod) and _is_new(pod, pods, daemonset)]
-    return {name: before.get(name, time.monotonic()) for name in names}
+    new = new_pods(pods, daemonset)
+    names = [pod["metadata"]["name"] for pod in pods if failures(pod)]
+    return {name: before.get(name, time.monotonic()) for name in names if name in new}
 
 
-def _refuse_failing(
-    failing: Mapping[str, float], pods: list[Object], daemonset: Object, failing_s: float
-) -> None:
+def _refuse_failing(failing: Mapping[str, float], pods: list[Object], failing_s: float) -> None:
     for pod in pods:
         since = failing.get(pod["metadata"]["name"])
-        if since is None or (time.monotonic() - since < failing_s and _fails(pod) <= _RESTARTS):
+        if since is None or (time.monotonic() - since < failing_s and failures(pod) <= _RESTARTS):
             continue
-        metadata, spec = pod["metadata"], pod.get("spec") or {}
-        container = next((each["name"] for each in _containers(pod) if not each.get("ready")), "")
+        metadata = pod["metadata"]
+        container = next((each["name"] for each in containers(pod) if not each.get("ready")), "")
         raise PartialError(
-            _("The new DataKit pod on node {node} does not start, so the rollout stopped.").format(
-                node=spec.get("nodeName") or _assigned(pod)
-            ),
+            _("The new DataKit pod on node {node} does not start, so the rollout stopped.").format(node=node_of(pod)),
             object=f"pod {metadata['namespace']}/{metadata['name']}",
-            why=_reason(pod),
+            why=reason_of(pod),
             remedy=_("Look at its log; undo goes back to the template that ran before."),
             command=f"kubectl -n {metadata['namespace']} logs {metadata['name']} -c {container} --previous",
         )
@@ -392,14 +290,13 @@ def _refuse_endless(daemonset: Object, generation: int, rollout: Rollout) -> Non
         )
 
 
-def _too_late(namespace: str, name: str, rollout: Rollout, deadline_s: float) -> DeadlineError:
-    waiting = [f"{node}: {text}" for node, text in rollout.pods.items() if text != _("ready")]
+def _too_late(namespace: str, name: str, rollout: Rollout, waiting: list[str], deadline_s: float) -> DeadlineError:
     more = len(waiting) - _NAMED
     lines = waiting[:_NAMED] + ([_("and {n} more").format(n=more)] if more > 0 else [])
     return DeadlineError(
-        _(
-            "The rollout is not done after {seconds:.0f} s: {updated} of {desired} nodes have the new pod."
-        ).format(seconds=deadline_s, updated=rollout.updated, desired=rollout.desired),
+        _("The rollout is not done after {seconds:.0f} s: {updated} of {desired} nodes have the new pod.").format(
+            seconds=deadline_s, updated=rollout.updated, desired=rollout.desired
+        ),
         object=f"DaemonSet {namespace}/{name}",
         why="\n".join(lines),
         remedy=_("It goes on in the cluster; look again later."),
