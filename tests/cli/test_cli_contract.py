@@ -221,7 +221,6 @@ def test_a_wrong_studio_ends_with_3_and_a_missing_one_with_2(run: Run, tmp_path:
         ("schema = 'one'\n", "schema"),
         ("schema = 2\n", "schema"),
         ("[cluster]\nname = 'x'\n", "schema"),
-        ("schema = 1\n[etcd]\nstrategy = 'none'\nconf = '[[inputs.prom'\n", "conf"),
         ("schema = \n", "line 1"),
     ],
 )
