@@ -68,16 +68,11 @@ async def _run(options: LabOptions) -> int:
     orphaned = asyncio.create_task(_watch_parent(stop))
     work = asyncio.create_task(_bare(options, stop) if options.bare else _full(options, stop))
     stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            # Told to stop: `work` ends by itself once it is ready, a start under way is broken off.
-            work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
-    finally:
-        for task in (orphaned, stopping):
-            task.cancel()
+    await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (work, orphaned, stopping):
+        task.cancel()  # once, so that nothing disturbs the cleaning up; a start under way is broken off
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
     return Exit.OK
 
 
@@ -95,6 +90,10 @@ def _announce(line: dict[str, Any], stop: asyncio.Event) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         stop.set()
+
+
+async def _until_cancelled() -> None:
+    await asyncio.get_running_loop().create_future()
 
 
 async def _full(options: LabOptions, stop: asyncio.Event) -> None:
@@ -115,7 +114,7 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
         raise WizardError(_("DataKit did not get ready on all nodes of the lab.")) from error
     try:
         _announce(lab.ready(), stop)
-        await stop.wait()
+        await _until_cancelled()
     finally:
         await lab.stop()
 
@@ -156,7 +155,7 @@ async def _bare(options: LabOptions, stop: asyncio.Event) -> None:
             "folder": str(folder),
         }
         _announce(line, stop)
-        await stop.wait()
+        await _until_cancelled()
     finally:
         if server is not None:
             await server.stop()
