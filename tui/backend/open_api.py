@@ -205,16 +205,23 @@ class OpenApi:
     def _unreachable(self, error: httpx.HTTPError) -> WizardError:
         """What a failure of the network says to a person."""
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, ssl.SSLError):
+        while cause is not None and not isinstance(cause, ssl.SSLError):  # httpx wraps it twice
             cause = cause.__cause__ or cause.__context__
         text = self._key.hide(str(error) or type(error).__name__)
         host = urlsplit(self.endpoint).hostname or ""
-        if isinstance(cause, ssl.SSLError) or "CERTIFICATE_VERIFY" in text:
+        if isinstance(cause, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in text:
             return UnreachableError(
                 _("The studio's certificate was not accepted."),
                 object=self.endpoint,
                 why=text,
                 remedy=_("Behind a private CA, point SSL_CERT_FILE to its bundle."),
+            )
+        if isinstance(cause, ssl.SSLError):
+            return UnreachableError(
+                _("A secure connection to the studio could not be made."),
+                object=self.endpoint,
+                why=text,
+                remedy=_("Check the port, and whether this address is to be written with http."),
             )
         if isinstance(error, httpx.ConnectError) and _is_name_error(text):
             return UnreachableError(
