@@ -13,6 +13,7 @@ import ipaddress
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -170,7 +171,7 @@ class Network:
         real += f"?{parts.query}" if parts.query else ""
         name = server_name or parts.hostname
         sent = {"Host": parts.netloc.rpartition("@")[2], **(headers or {})}
-        return await self._send(method, real, sent, body, tls or default_tls(), name, timeout_s)
+        return await self._send(method, real, sent, body, tls, name, timeout_s)
 
     async def _send(
         self,
@@ -178,7 +179,7 @@ class Network:
         url: str,
         headers: Mapping[str, str],
         body: bytes,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         server_name: str,
         timeout_s: float,
     ) -> Response:
@@ -192,7 +193,7 @@ class Network:
                 yarl.URL(url, encoded=True),
                 headers=headers,
                 data=body or None,
-                ssl=tls,
+                ssl=(tls or default_tls()) if secure else True,
                 server_hostname=server_name if secure else None,
                 timeout=aiohttp.ClientTimeout(total=timeout_s),
                 allow_redirects=False,
@@ -212,6 +213,7 @@ class Network:
             self._session = None
 
 
+@cache
 def default_tls() -> ssl.SSLContext:
     """TLS as Go does it without settings: the system's roots, the server verified, no client certificate."""
     return tls_context()
