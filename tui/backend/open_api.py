@@ -276,9 +276,7 @@ class OpenApi:
         raise self._told(response.status_code, code, body)
 
     def _told(self, status: int, code: str, body: Mapping[str, Any]) -> WizardError:
-        """The error that an envelope tells. The code goes first: a rate limit has HTTP 401 as a bad key
-        may.
-        """
+        """The error that an envelope tells. The code goes first: a rate limit has HTTP 401 as a bad key may."""
         message = str(body.get("message") or "")
         trace = str(body.get("traceId") or "")
         why = " ".join(part for part in (f"{status} {code}".strip(), message, trace) if part)

@@ -162,9 +162,7 @@ class StudioClient:
         return content if isinstance(content, dict) else {}
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
-        """The page of a dashboard in the console, its variables set; "" where the console's address is not
-        known.
-        """
+        """The page of a dashboard in the console, its variables set; "" where the console's address is not known."""
         if not self.console:
             return ""
         parts = {

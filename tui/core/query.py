@@ -180,9 +180,7 @@ class Query:
         return self.promql() if self.quantile is not None else self.dql()
 
     def bound(self, values: Mapping[str, str]) -> Query:
-        """The query with the view's variables filled in; conditions on variables that are not given fall
-        away.
-        """
+        """The query with the view's variables filled in; conditions on variables that are not given fall away."""
         where = tuple(bound for condition in self.where if (bound := condition.bound(values)) is not None)
         return replace(self, where=where)
 
@@ -194,9 +192,7 @@ def _metric(name: str) -> str:
 
 
 def expression(formula: str, queries: Mapping[str, Query], *, alias: str = "") -> str:
-    """DQL's `eval` over several queries: `formula` is arithmetic over their codes, e.g. "A-B" with {"A":
-    …, "B": …}.
-    """
+    """DQL's `eval` over several queries: `formula` is arithmetic over their codes, e.g. "A-B" with {"A": …, "B": …}."""
     if not re.fullmatch(r"[A-Z0-9+\-*/(). ]+", formula) or not set(re.findall(r"[A-Z]", formula)) == set(queries):
         raise UsageError(_("This formula does not fit its queries."), object=formula)
     parts = [formula]
@@ -207,9 +203,7 @@ def expression(formula: str, queries: Mapping[str, Query], *, alias: str = "") -
 
 
 def newest(measurement: str, field: str, where: tuple[Condition, ...] = (), by: tuple[str, ...] = ()) -> str:
-    """The newest point of each group with its time: an aggregate's time may be missing, a point's never
-    is.
-    """
+    """The newest point of each group with its time: an aggregate's time may be missing, a point's never is."""
     return Query(measurement, field, where=where, by=by).dql() + " ORDER BY time DESC LIMIT 1"
 
 

@@ -16,9 +16,7 @@ from tui.i18n import N_, _
 
 @dataclass(frozen=True)
 class Brand:
-    """One of the two brands of the same studio. `charts` is its Helm repository, `static` the host of its
-    manifests.
-    """
+    """One of the two brands of the same studio. `charts` is its Helm repository, `static` the host of its manifests."""
 
     key: str
     name: str
@@ -114,9 +112,7 @@ def find(endpoint: str) -> Site | None:
 
 
 def site(brand: str, key: str) -> Site:
-    """The site `key` ("cn1") of the brand `brand` ("guance"). Raises UsageError for a name that is not
-    ours.
-    """
+    """The site `key` ("cn1") of the brand `brand` ("guance"). Raises UsageError for a name that is not ours."""
     for known in SITES:
         if (known.brand.key, known.key) == (brand, key):
             return known

@@ -181,9 +181,7 @@ class _Table:
 
 
 def parse(text: str) -> View:
-    """Read a view's file. Raises SchemaError for what does not fit, which a test finds before a person
-    does.
-    """
+    """Read a view's file. Raises SchemaError for what does not fit, which a test finds before a person does."""
     raw = tomllib.loads(text)
     table = _Table(raw, str(raw.get("key", "view")))
     measurement = table.take("measurement", str)

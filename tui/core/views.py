@@ -104,9 +104,7 @@ def fillable(view: View, fields: Mapping[str, Set[str]]) -> list[Fill]:
 
 
 def dashboard_uuid(workspace_uuid: str, view_key: str, cluster_name: str) -> str:
-    """The uuid of our dashboard for this view and cluster: always the same, so that creating it twice
-    makes one.
-    """
+    """The uuid of our dashboard for this view and cluster: always the same, so that creating it twice makes one."""
     name = f"{workspace_uuid}:{view_key}:{cluster_name}"
     return f"dsbd_custom_{hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()}"
 

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from studio_http import Http, ns
 
 from tui.core import views
 from tui.core.query import Condition, PromQL, Query, newest
 from tui.lab.studio import StudioServer
-from tui.lab.studio.dql import parse
+from tui.lab.studio.dql import Condition as Filtered
+from tui.lab.studio.dql import Select, Statement, parse
 from tui.lab.studio.evaluate import Request, answer
 from tui.lab.studio.store import Row, Store
 
@@ -260,6 +263,22 @@ async def test_what_is_not_understood_is_an_error(http: Http, q: str, told: str)
 async def test_text_has_no_average(http: Http) -> None:
     await http.write('m f="x"')
     assert "numbers" in await http.refused("M::m:(avg(f))", timeRange=[0, 9_999_999_999_999])
+
+
+NAMES = st.text(st.characters(blacklist_characters="`\\#", blacklist_categories=("C", "Z")), min_size=1, max_size=12)
+TEXTS = st.text(st.characters(blacklist_characters="'\"`\\#", blacklist_categories=("C", "Z")), max_size=12)
+
+
+@given(NAMES, NAMES, NAMES, TEXTS, st.sampled_from(["=", "!="]), NAMES)
+def test_what_core_writes_is_read_as_it_was_meant(
+    measurement: str, field: str, tag: str, value: str, op: str, by: str
+) -> None:
+    query = Query(measurement, field, "sum", (Condition(tag, value, op),), (by,), rollup="rate", window="5m")
+    read = parse(query.dql())
+    assert isinstance(read, Statement)
+    assert (read.measurement, read.select) == (measurement, (Select(field, "sum"),))
+    assert read.filter == Filtered(tag, op, (value,))
+    assert (read.by, read.range.interval_ms, read.range.rollup) == ((by,), 300_000, "rate")
 
 
 # PromQL

@@ -122,9 +122,7 @@ class Dataway:
         return web.json_response({"timestamp_sec": int(self._clock())})
 
     async def election(self, request: web.Request) -> web.Response:
-        """Both the candidacy and the heartbeat: who holds it prolongs it, who comes first after a lapse
-        takes it.
-        """
+        """Both the candidacy and the heartbeat: who holds it prolongs it, who comes first after a lapse takes it."""
         refused = self._check(request)
         if refused is not None:
             return refused

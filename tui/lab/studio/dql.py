@@ -164,9 +164,7 @@ class Eval:
 
 
 def tokens(text: str) -> list[Token]:
-    """Split a query. Raises QueryError at the first character that starts nothing, and at an unclosed
-    quote.
-    """
+    """Split a query. Raises QueryError at the first character that starts nothing, and at an unclosed quote."""
     found: list[Token] = []
     at = 0
     while at < len(text):

@@ -58,9 +58,7 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 
 class Limit:
-    """At most `most` requests in any `period_s`; the error has HTTP status 401, as documented (api-limit
-    page).
-    """
+    """At most `most` requests in any `period_s`; the error has HTTP status 401, as documented (api-limit page)."""
 
     def __init__(self, most: int, period_s: float, code: str) -> None:
         self._most = most
@@ -69,9 +67,7 @@ class Limit:
         self._times: deque[float] = deque()
 
     def count(self, now_s: float) -> None:
-        """Count one request at this time. Raises ApiError where it is one too many; such a one is not
-        counted.
-        """
+        """Count one request at this time. Raises ApiError where it is one too many; such a one is not counted."""
         while self._times and self._times[0] <= now_s - self._period:
             self._times.popleft()
         if len(self._times) >= self._most:

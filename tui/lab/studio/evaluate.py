@@ -59,9 +59,7 @@ class Request:
 
 
 def answer(store: Store, query: Statement | Show | Eval, request: Request) -> Answer:
-    """The series that answer a query; none is an empty list. Raises QueryError for what cannot be
-    computed.
-    """
+    """The series that answer a query; none is an empty list. Raises QueryError for what cannot be computed."""
     if isinstance(query, Show):
         return _show(store, query, request)
     if isinstance(query, Eval):

@@ -18,9 +18,7 @@ _DEFAULT_RANGE_MS = 15 * 60_000
 
 
 class Queries:
-    """Handlers over the store. `asynchronous()` tells whether answers are to come by polling (a fault to
-    practise).
-    """
+    """Handlers over the store. `asynchronous()` tells whether answers are to come by polling (a fault to practise)."""
 
     def __init__(
         self, store: Store, time_scale: float, clock: Callable[[], float], asynchronous: Callable[[], bool]

@@ -49,9 +49,7 @@ class SeriesKey:
 
 
 class Store:
-    """The file. Series are few and looked at by every query, so they are held in memory too; points are
-    not.
-    """
+    """The file. Series are few and looked at by every query, so they are held in memory too; points are not."""
 
     def __init__(self, path: str, workspace_uuid: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
