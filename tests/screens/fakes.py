@@ -228,6 +228,15 @@ class World:
     def roll(self) -> None:
         """New DataKit pods on all nodes, from the template as it is now."""
         daemon_set = self.objects["DaemonSet", "datakit", "datakit"]
+        counts = (
+            "desiredNumberScheduled",
+            "currentNumberScheduled",
+            "updatedNumberScheduled",
+            "numberReady",
+            "numberAvailable",
+        )
+        generation = daemon_set["metadata"]["generation"]
+        daemon_set["status"] = {**dict.fromkeys(counts, len(NODES)), "observedGeneration": generation}
         for node in NODES:
             template = copy.deepcopy(daemon_set["spec"]["template"])
             self.put(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
@@ -19,3 +20,15 @@ class Pane(VerticalScroll, can_focus=True, inherit_bindings=False):
         Binding("pageup", "page_up", show=False),
         Binding("pagedown", "page_down", show=False),
     ]
+
+    # At its ends the arrows are left to the screen, which moves the focus.
+
+    def action_scroll_up(self) -> None:
+        if self.scroll_y <= 0:
+            raise SkipAction
+        super().action_scroll_up()
+
+    def action_scroll_down(self) -> None:
+        if self.scroll_y >= self.max_scroll_y:
+            raise SkipAction
+        super().action_scroll_down()

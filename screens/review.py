@@ -1,0 +1,315 @@
+"""Everything that would change, who owns it, what it costs; then, after Enter, the change itself, node by node."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.core import actions, survey
+from tui.core.durations import about
+from tui.core.errors import PartialError, WizardError
+from tui.core.plan import Plan, changed, commands, make_plan
+from tui.core.ports import Rollout
+from tui.i18n import N_, _, ngettext
+from tui.widgets import background
+from tui.widgets.choices import Choice, Choices
+from tui.widgets.diff_view import DiffView
+from tui.widgets.glyphs import fit, glyph
+from tui.widgets.step_screen import StepScreen, assemble
+
+VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
+
+
+class ReviewScreen(StepScreen):
+    """The plan as a dry run on the server, and apply. Nothing was written before; from here on everything is noted."""
+
+    STEP = "review"
+    HELP = N_(
+        "## Review and apply\n\n"
+        "- The **diff** is the server's own: every object was sent as a dry run, under the name `datakit-wizard`.\n"
+        "- Only our fields are written: one key of the ConfigMap, mounts, and an annotation with the conf's hash that"
+        " makes the pods restart. The neighbours in `datakit-conf` stay.\n"
+        "- A field that somebody else **owns** is never taken from them; the plan then says whose it is.\n"
+        "- Before each request the **receipt** is written; `datakit-wizard undo` plays it backwards.\n\n"
+        "Stopping is safe at any point: what is done stays done, and applying again does nothing twice."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "stop", N_("Stop"), id="stop", tooltip=N_("Stop before the next change")),
+        Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
+    ]
+
+    def content(self) -> ComposeResult:
+        yield Static(id="summary")
+        yield Choices(follow=True, id="changes")
+        yield DiffView(id="diff")
+        yield Static(id="progress")
+
+    def entered(self) -> None:
+        self.plan: Plan | None = None
+        self._applying = False
+        self._stopped = False
+        self._began = 0.0
+        self._log: list[str] = []
+        self._rollout: Rollout | None = None
+        self._clock = self.set_interval(1.0, self._show_progress, pause=True)
+        self._show()
+        self.run(self._plan)
+
+    # -- planning
+
+    async def _plan(self) -> None:
+        session = self.session
+        cluster, found, answers, studio = session.cluster, session.survey, session.answers, session.studio
+        if cluster is None or found is None:
+            return
+        self.working.start(_("Asking the API server what would change"))
+
+        def look() -> tuple[survey.Survey, Plan]:
+            # Somebody may have changed something since the cluster was chosen.
+            now = survey.survey(cluster, self._datakit_now())
+            return now, make_plan(cluster, now, answers, studio)
+
+        session.survey, self.plan = await background.in_thread(look)
+        if session.plan is None or session.receipt is None or changed(self.plan.changes):
+            session.plan = self.plan
+        session.failed.discard(self.STEP)
+        self.working.finish()
+        self._show()
+        self.refresh_frame()
+
+    def _datakit_now(self) -> survey.DataKit:
+        cluster, found = self.session.cluster, self.session.survey
+        assert cluster is not None
+        assert found is not None
+        there = survey.find_datakit(cluster, found.datakit.namespace)
+        return next((datakit for datakit in there if datakit.name == found.datakit.name), found.datakit)
+
+    def action_again(self) -> None:
+        if not self._applying:
+            self.run(self._plan)
+
+    # -- showing
+
+    def _show(self) -> None:
+        plan = self.plan
+        picker, diff = self.query_one("#changes", Choices), self.query_one("#diff", DiffView)
+        rows = [] if plan is None else [self._row(plan, at) for at in range(len(plan.changes))]
+        at = picker.cursor
+        picker.show(rows, str(at))
+        planning = plan is not None and not self._applying and bool(changed(plan.changes)) and not self._done
+        picker.display = bool(rows) and not self._applying and not self._done
+        diff.display = planning
+        self.body.set_class(planning, "-whole")
+        if planning and plan is not None:
+            self._show_diff()
+        self.query_one("#summary", Static).update(self._summary())
+        self._show_progress()
+
+    def _row(self, plan: Plan, at: int) -> Choice:
+        change = plan.changes[at]
+        note = _(VERBS[change.verb])
+        if change.conflicts:
+            return Choice(str(at), change.title, problem=note + " – " + change.conflicts[0].manager)
+        return Choice(str(at), change.title, note)
+
+    def on_choices_changed(self, event: Choices.Changed) -> None:
+        event.stop()
+        self._show_diff()
+        self.show_go_on()
+
+    def _show_diff(self) -> None:
+        chosen = self.query_one("#changes", Choices).chosen
+        if self.plan is None or chosen is None:
+            return
+        change = self.plan.changes[int(chosen.key)]
+        text = change.diff or _("Nothing differs.")
+        if change.owners:
+            text = _("Owned by: {owners}").format(owners=", ".join(change.owners)) + "\n" + text
+        if change.warnings:
+            text = "\n".join([*change.warnings, text])
+        self.query_one("#diff", DiffView).show(text)
+
+    def _summary(self) -> Content:
+        plan = self.plan
+        if self._applying or (self._done and self.session.receipt is not None):
+            return assemble("")
+        if plan is None:
+            return assemble(_("Every change is tried on the server first, without being made."))
+        parts: list[str | tuple[str, str] | Content] = []
+        for reason in plan.blockers():
+            parts += [(glyph("fail") + " ", "$error"), reason, "\n"]
+        if plan.blockers():
+            parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
+        elif changed(plan.changes):
+            parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
+            parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), "$text-muted")]
+        elif plan.changes:
+            parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
+        else:
+            parts += [_("etcd is not collected, so nothing is written to the cluster.")]
+        for note in plan.notes:
+            parts += ["\n", (glyph("warn") + " ", "$warning"), note]
+        return assemble(*parts)
+
+    @property
+    def _done(self) -> bool:
+        """Whether what these answers want has been applied in this run."""
+        receipt, plan = self.session.receipt, self.plan
+        return receipt is not None and receipt.complete and (plan is None or not changed(plan.changes))
+
+    # -- applying
+
+    def go_on_text(self) -> tuple[str, bool]:
+        plan = getattr(self, "plan", None)
+        if getattr(self, "_applying", False):
+            return _("Being applied; x stops before the next change"), False
+        if plan is None:
+            return (_("Look again"), True) if not self.working.busy else (_("The plan is being made"), False)
+        if self._done:
+            return _("Go on to the views"), True
+        if plan.blockers():
+            return _("Go on without applying"), True
+        todo = changed(plan.changes)
+        if todo:
+            return ngettext("Apply {n} change to {where}", "Apply {n} changes to {where}", len(todo)).format(
+                n=len(todo), where=f"{plan.survey.context}, {plan.survey.datakit.namespace}"
+            ), True
+        return _("Go on to the views"), True
+
+    def action_go_on(self) -> None:
+        if not self.go_on.ready or self._applying:
+            return
+        plan = self.plan
+        if plan is None:
+            if not self.working.busy:
+                self.run(self._plan)
+        elif self._done:
+            self.post_message(self.Leave("next"))
+        elif plan.blockers():
+            self.post_message(self.Leave("skip"))
+        else:
+            self.run(self._apply)
+
+    def action_stop(self) -> None:
+        self._stopped = True
+        self.working.update(_("Stopping before the next change"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        applying = getattr(self, "_applying", False)
+        if action == "stop":
+            return applying
+        if applying and action in ("back", "again"):
+            return False
+        return super().check_action(action, parameters)
+
+    def on_step_rail_opened(self, event: object) -> None:
+        if self._applying:
+            self.notify(_("First let this finish, or stop it with x."))
+            return
+        super().on_step_rail_opened(event)  # type: ignore[arg-type]
+
+    async def _apply(self) -> None:
+        session, plan = self.session, self.plan
+        cluster = session.cluster
+        if plan is None or cluster is None:
+            return
+        self._applying, self._stopped, self._began = True, False, time.monotonic()
+        self._log, self._rollout = [], None
+        session.running = self.STEP
+        store = session.store
+        on_event = background.to_loop(self._event)
+        self._show()
+        self.working.start(_("Applying"))
+        self._clock.resume()
+        self.refresh_frame()
+        try:
+            receipt = await background.in_thread(
+                lambda: actions.apply(
+                    cluster,
+                    plan,
+                    session.studio,
+                    store,
+                    on_event=on_event,
+                    cancelled=lambda: self._stopped or background.stopping(),
+                    views=False,
+                ),
+                writes=True,
+            )
+        except WizardError:
+            session.failed.add(self.STEP)
+            raise
+        finally:
+            session.running = ""
+            self._applying = False
+            self._clock.pause()
+        session.receipt, session.plan = receipt, plan
+        session.failed.discard(self.STEP)
+        seconds = about(time.monotonic() - self._began)
+        self.working.finish("ok", _("Applied in {time}.").format(time=seconds) if receipt.path else "")
+        # What was applied is what is there now: the plan that is left has nothing to do.
+        self.plan = None
+        self._show()
+        self.post_message(self.Saved())
+        if receipt.path is None:
+            self.post_message(self.Leave("next"))
+            return
+        await self._plan()
+        self.working.finish("ok", _("Applied in {time}.").format(time=seconds))
+        self.refresh_frame()
+
+    def failed(self, error: WizardError) -> None:
+        self._show()
+        if isinstance(error, PartialError):
+            newest = None
+            if self.session.survey is not None:
+                found = self.session.survey
+                newest = self.session.store.newest(found.uid, found.datakit.namespace)
+            self.session.receipt = newest or self.session.receipt
+        self.plan = None
+
+    def _event(self, event: actions.Event) -> None:
+        """Something happened: shown at once, a rollout's counts in place."""
+        if event.rollout is not None:
+            self._rollout = event.rollout
+        elif not self._log or self._log[-1] != f"{event.step}: {event.text}":
+            self._log.append(f"{event.step}: {event.text}")
+        if self.is_mounted:
+            self.working.update(event.text)
+            self._show_progress()
+
+    def _show_progress(self) -> None:
+        progress = self.query_one("#progress", Static)
+        receipt = self.session.receipt
+        parts: list[str | tuple[str, str] | Content] = []
+        if self._applying:
+            elapsed = about(time.monotonic() - self._began)
+            parts += [(_("{time} since the start").format(time=elapsed), "$text-muted"), "\n"]
+        for line in self._log:
+            parts += [(glyph("dot") + " ", "$text-muted"), line, "\n"]
+        state = self._rollout
+        if state is not None:
+            parts += [
+                "\n",
+                (_("{updated} of {all} nodes").format(updated=state.updated, all=state.desired), "bold"),
+                ", " + _("{n} available").format(n=state.available) + "\n",
+            ]
+            for node, what in state.pods.items():
+                parts += [fit(node, 20), (what, "$text-muted"), "\n"]
+        if not self._applying and self._done and receipt is not None:
+            parts = [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n", *parts]
+            if receipt.path is not None:
+                parts += ["\n", (_("Receipt") + "  ", "$text-muted"), str(receipt.path), "\n"]
+                parts += [(_("Undo") + "     ", "$text-muted"), "datakit-wizard undo"]
+        progress.update(assemble(*parts))
+        progress.display = bool(parts)
+
+    def commands(self) -> list[tuple[str, str, str]]:
+        plan = getattr(self, "plan", None) or self.session.plan
+        if plan is None:
+            return []
+        return [(shown.title, shown.command, shown.clicks) for shown in commands(plan)]

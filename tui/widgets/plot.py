@@ -1,0 +1,75 @@
+"""A small plot for each metric: its newest value and the course so far, in one line of text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from textual.content import Content
+from textual.widgets import Static
+
+from tui.widgets.glyphs import fit, glyph, plain
+
+Points = Sequence[tuple[float, float]]
+
+
+class Plot(Static):
+    """Lines for series that grow; it is painted again only when there is something new."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown: dict[str, tuple[tuple[float, float], ...]] = {}
+
+    def show(self, series: Mapping[str, Mapping[str, Points]], head: str = "") -> bool:
+        """Show field → member → points (unix ms, value); True if that changed anything."""
+        flat = {}
+        for name, members in series.items():
+            for member, points in members.items():
+                flat[f"{name}  {member}" if len(members) > 1 else name] = tuple(points)
+        if flat == self._shown:
+            return False
+        self._shown = flat
+        width = max(self.size.width, 40)
+        parts: list[tuple[str, str]] = [(plain(head) + "\n", "$text-muted")] if head else []
+        for name, points in flat.items():
+            parts += line(name, points, width)
+        self.update(Content.assemble(*parts))
+        return True
+
+
+def line(name: str, points: Points, width: int) -> list[tuple[str, str]]:
+    """One metric: name, course, newest value; of a counter the increase between two points is drawn."""
+    label, value_width = min(36, width // 2 + 2), 10
+    room = max(width - label - value_width - 2, 4)
+    values = [value for _time, value in points]
+    counter = name.split("  ")[0].endswith("_total")
+    drawn = [after - before for before, after in zip(values, values[1:], strict=False)] if counter else values
+    return [
+        (fit(name, label), ""),
+        (fit(spark(drawn[-room:]), room) + " ", "$accent"),
+        (number(values[-1]).rjust(value_width) if values else "", "bold"),
+        ("\n", ""),
+    ]
+
+
+def spark(values: Sequence[float]) -> str:
+    """The values as a row of bars, from the smallest to the largest; a constant is drawn low."""
+    if not values:
+        return ""
+    levels = glyph("levels")
+    low, high = min(values), max(values)
+    span = high - low
+    if not span:
+        return levels[0 if not high else 2] * len(values)
+    return "".join(levels[min(int((value - low) / span * len(levels)), len(levels) - 1)] for value in values)
+
+
+def number(value: float) -> str:
+    """A value in few characters."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return str(value)
+    if value == int(value) and abs(value) < 1e9:
+        return str(int(value))
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if abs(value) >= limit:
+            return f"{value / limit:.2f}{unit}"
+    return f"{value:.4g}"
