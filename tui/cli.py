@@ -84,9 +84,9 @@ def _complain(error: WizardError) -> None:
     )
     lines: list[str] = []
     for label, text in labels:
-        for line in text.splitlines():
-            lines.append(f"  {label}: {line}" if label else (line if not lines else f"    {line}"))
-            label = "" if not label else " " * len(label)
+        for number, line in enumerate(text.splitlines()):
+            lead = f"  {label}: " if label and not number else "    "
+            lines.append(lead + line if lines else line)
     print("datakit-wizard: " + "\n".join(lines), file=sys.stderr)
 
 

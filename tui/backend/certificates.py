@@ -30,9 +30,9 @@ class NodeCertificateReader:
         files = (
             _certificate_file(agent, ca),
             _certificate_file(agent, cert),
-            _file(key, agent.access(key)),
+            _file(key, agent.access(key)) if key else CertificateFile(key, present=False),
         )
-        unusable = [file for file in files if not file.readable]
+        unusable = [file for file in files if file.path and not file.readable]
         if unusable or not url:
             return NodeCertificates(agent.node, *files, pair_matches=None, answers=0)
         code, answer = agent.fetch(url, ca=ca, cert=cert, key=key)
@@ -53,6 +53,8 @@ def _file(path: str, access: bool | None) -> CertificateFile:
 
 
 def _certificate_file(agent: DataKitAgent, path: str) -> CertificateFile:
+    if not path:
+        return CertificateFile(path, present=False)
     file = _file(path, agent.access(path))
     if not file.readable:
         return file

@@ -60,7 +60,7 @@ def found(facts: Facts) -> Finding:
 
 def rights(facts: Facts) -> Finding:
     """What is needed to look may be done; exec is wanted, too."""
-    missing = [access for access, granted in facts.survey.rights if not granted]
+    missing = [a for a, granted in facts.survey.rights if not granted and a.verb != "patch"]
     reading = [a for a in missing if a.verb in ("get", "list") and not a.subresource]
     who = _("User {user}").format(user=facts.survey.user or "?")
     remedy = _("Ask for: {rights}.").format(rights=", ".join(str(a) for a in missing))

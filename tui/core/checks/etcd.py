@@ -19,8 +19,13 @@ from tui.i18n import _, ngettext
 EXPIRES_SOON_S = 30 * 86400.0
 
 
-def _apply_command(strategy: str) -> str:
-    return f"datakit-wizard answers --strategy {strategy} > answers.toml && datakit-wizard apply -f answers.toml"
+def _apply_command(facts: Facts) -> str:
+    """The two commands that set this cluster up with its proposed strategy; views are not touched."""
+    return (
+        f"datakit-wizard answers --context {facts.cluster.context} "
+        f"--strategy {facts.survey.topology.proposal} > answers.toml && "
+        f"datakit-wizard apply -f answers.toml --no-views"
+    )
 
 
 def discovered(facts: Facts) -> Finding:
@@ -70,7 +75,7 @@ def duplicate(facts: Facts) -> Finding:
                 object=conf.path if conf else "",
                 causes=(_("election is off, and the address is not loopback."),),
                 remedy=_("Set election = true, or scrape each node's own loopback address."),
-                command=_apply_command(facts.survey.topology.proposal),
+                command=_apply_command(facts),
                 status="warn",
             )
     return passed(_("each address is scraped once"))
@@ -111,7 +116,7 @@ def elected_node(facts: Facts) -> Finding:
             remedy=_("Let each etcd node collect its own metrics without certificates (strategy {strategy}).").format(
                 strategy=facts.survey.topology.proposal
             ),
-            command=_apply_command(facts.survey.topology.proposal),
+            command=_apply_command(facts),
         )
     return passed(_("{node} collects").format(node=leader), object=leader)
 
@@ -150,7 +155,7 @@ def election_tag(facts: Facts) -> Finding:
         remedy=_('Write {tag} = "{name}" into [inputs.prom.tags] of etcd.conf.').format(
             tag=CLUSTER_TAG, name=facts.survey.cluster_name or facts.cluster.context
         ),
-        command=_apply_command(facts.survey.topology.proposal),
+        command=_apply_command(facts),
     )
 
 
@@ -192,7 +197,7 @@ def cert_readable(facts: Facts) -> Finding:
             causes=tuple(bad),
             object=bad[0].split(":")[0],
             remedy=_("Mount the directory, or use the paths below /rootfs."),
-            command=_apply_command(facts.survey.topology.proposal),
+            command=_apply_command(facts),
         )
     return passed(_("readable on {nodes}").format(nodes=names([pod.node for pod, _f, _s in _each_certificate(facts)])))
 
