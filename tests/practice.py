@@ -24,6 +24,8 @@ import yaml
 START_S = 60.0
 COMMAND_S = 120.0
 NOISE = {"resourceVersion", "generation"}
+# The API server counts a DaemonSet's templates here as well.
+GENERATION = "deprecated.daemonset.template.generation"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class Practice:
             metadata = one["metadata"]
             for name in NOISE:
                 metadata.pop(name, None)
+            metadata.get("annotations", {}).pop(GENERATION, None)
             metadata["managedFields"] = sorted(
                 (
                     {key: value for key, value in entry.items() if key != "time"}

@@ -56,7 +56,7 @@ def test_there_and_back(tmp_path: Path, etcd: str) -> None:
         assert refused.status == 5, refused
         assert lab.objects() == before
 
-        first = lab.scrape(COMMITTED)
+        first = lab.scrape(f"etcd_{COMMITTED}")
         applied = lab.run("apply", "-f", file, "--yes")
         assert applied.status == 0, applied
         receipt = Path(applied.out.strip())
@@ -67,7 +67,7 @@ def test_there_and_back(tmp_path: Path, etcd: str) -> None:
         found = checks(done)
         assert done.status == 0, not_well(found)
         assert found["studio/series"]["status"] == "pass"
-        last = lab.scrape(COMMITTED)
+        last = lab.scrape(f"etcd_{COMMITTED}")
         series = lab.query(f"M::`etcd`:(last(`{COMMITTED}`)) BY `instance`, `cluster_name_k8s`, `host`")
         assert len(series) == len(lab.ready["etcd"]["members"]), series
         for one in series:
@@ -93,7 +93,7 @@ def test_the_tutorial_to_the_letter_fails_and_says_why(tmp_path: Path) -> None:
         file = answers(lab, tmp_path, "--strategy", "tutorial", "--preset", "tutorial")
         applied = lab.run("apply", "-f", file, "--yes")
         assert applied.status == 0, applied
-        done = lab.run("check", "-o", "json", "--wait", "20s")
+        done = lab.run("check", "-o", "json", "--wait", "8s")
         assert done.status == 1, done
         found = checks(done)
         broken = [one for one in found.values() if one["status"] == "fail"]
@@ -115,7 +115,7 @@ def test_an_election_that_falls_on_a_worker_is_named(tmp_path: Path) -> None:
         file = answers(lab, tmp_path, "--strategy", "tutorial", "--preset", "tutorial")
         applied = lab.run("apply", "-f", file, "--yes")
         assert applied.status == 0, applied
-        done = lab.run("check", "-o", "json", "--wait", "20s")
+        done = lab.run("check", "-o", "json", "--wait", "8s")
         assert done.status == 1, done
         found = checks(done)
         assert found["etcd/elected-node"]["status"] == "fail", not_well(found)
@@ -133,7 +133,7 @@ def test_who_may_only_look_is_told_what_is_missing(tmp_path: Path) -> None:
         assert refused.status == 5, refused
         assert lab.objects() == before
         assert lab.run("apply", "-f", file, "--yes").status == 0
-        done = lab.run("check", "-o", "json", "--wait", "20s", user="viewer")
+        done = lab.run("check", "-o", "json", "--wait", "8s", user="viewer")
         assert done.status == 1, done
         report = json.loads(done.out)
         assert report["verdict"] == "inconclusive", not_well(checks(done))

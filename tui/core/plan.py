@@ -22,6 +22,7 @@ from tui.core.manifests import (
 )
 from tui.core.ownership import FIELD_MANAGER, gitops_owner, managers, owner_notes
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Dashboard, Kind, Object, Studio, Workspace
+from tui.core.prom import conf as prom_conf
 from tui.core.receipts import strike_secrets
 from tui.core.survey import CLUSTER_TAG, CONFIG_MAP_NAME, Survey
 from tui.i18n import _, ngettext
@@ -105,6 +106,18 @@ def conf_text(answers: Answers, survey: Survey) -> str:
     return etcd_conf.from_answers(named(answers, survey), survey.topology)
 
 
+def check_loads(conf: str) -> None:
+    """Raise UsageError for an etcd.conf out of which DataKit would load nothing: it says so in its log alone."""
+    loaded = prom_conf.load(conf, {})
+    if not loaded.inputs:
+        raise UsageError(
+            _("DataKit would not load this etcd.conf."),
+            object=f"etcd.conf:{loaded.line}" if loaded.line else "etcd.conf",
+            why=loaded.error or _("It holds no [[inputs.prom]]."),
+            remedy=_("Mend it, or leave it to strategy and preset."),
+        )
+
+
 def named(answers: Answers, survey: Survey) -> Answers:
     """The answers with the cluster's name filled in: an empty one means the name that host tags carry already.
 
@@ -174,6 +187,7 @@ def make_plan(cluster: Cluster, survey: Survey, answers: Answers, studio: Studio
     changes: tuple[Change, ...] = ()
     notes = list(survey.notes)
     if conf:
+        check_loads(conf)
         check_config_map(conf, survey.conf)
         config_map = config_map_body(survey.datakit.namespace, conf, survey.conf)
         daemon_set = daemon_set_body(
