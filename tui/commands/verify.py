@@ -38,7 +38,15 @@ def check(options: argparse.Namespace) -> int:
         tuple(context for one in run_reports for context in one.contexts),
     )
     sys.stdout.write(_render(report, options))
-    return Exit.OK if report.ok else Exit.DECIDED_AGAINST
+    return _status(report)
+
+
+def _status(report: Report) -> Exit:
+    """0 for a proof; 3 where the first thing that failed is reaching the cluster or the workspace; else 1."""
+    if report.ok:
+        return Exit.OK
+    first = report.first_failure
+    return Exit.UNREACHABLE if first and first.id in ("cluster/reachable", "studio/key") else Exit.DECIDED_AGAINST
 
 
 def _names(options: argparse.Namespace) -> list[str]:

@@ -125,7 +125,7 @@ def test_without_waiting_one_look_decides(monkeypatch: pytest.MonkeyPatch, clock
     assert clock.now == 1000.0
 
 
-def test_errors_become_findings_but_a_dead_server_ends_the_run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_errors_become_findings(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     def forbidden(_facts: Facts) -> Finding:
         raise ForbiddenError("may not get pods", remedy="ask")
 
@@ -140,8 +140,25 @@ def test_errors_become_findings_but_a_dead_server_ends_the_run(monkeypatch: pyte
     )
     assert (results["a/one"].status, results["a/one"].remedy) == ("skip", "ask")
     assert (results["a/two"].status, results["a/two"].causes) == ("fail", ("reason", "more"))
-    with pytest.raises(UnreachableError):
-        run_with(monkeypatch, clock, Check("cluster/reachable", REQUIRED, "R", dead))
+    results = run_with(
+        monkeypatch,
+        clock,
+        Check("cluster/reachable", REQUIRED, "R", dead),
+        Check("a/one", REQUIRED, "One", yes, ("cluster/reachable",)),
+    )
+    assert (results["cluster/reachable"].status, results["a/one"].status) == ("fail", "skip")
+
+
+def test_once_a_required_check_failed_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    results = run_with(
+        monkeypatch,
+        clock,
+        Check("a/one", REQUIRED, "One", no),
+        Check("a/two", REQUIRED, "Two", lambda _f: pending("not yet"), patient=True),
+        wait_s=60.0,
+    )
+    assert results["a/two"].status == "fail"
+    assert clock.now == 1000.0
 
 
 def test_a_warning_never_fails_the_run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:

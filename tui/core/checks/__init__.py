@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tui.core.checks import cluster, etcd, studio
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed
 from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Report, Result, Samples
-from tui.core.errors import ForbiddenError, UnreachableError, WizardError
+from tui.core.errors import ForbiddenError, WizardError
 from tui.i18n import N_, _
 
 __all__ = ["CHECKS", "Check", "Facts", "Report", "Result", "Samples", "default_wait_s", "run"]
@@ -30,19 +31,19 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd/discovered", INFO, N_("The members of etcd are known"), etcd.discovered, ("datakit/found",)),
     Check("etcd/duplicate", WARNING, N_("No member is scraped twice"), etcd.duplicate, ("conf/mounted",)),
     Check(
-        "etcd/election-tag",
-        REQUIRED,
-        N_("Points will carry the cluster's name"),
-        etcd.election_tag,
-        ("conf/mounted",),
-    ),
-    Check(
         "etcd/elected-node",
         REQUIRED,
         N_("Who collects can reach etcd"),
         etcd.elected_node,
         ("conf/mounted",),
         True,
+    ),
+    Check(
+        "etcd/election-tag",
+        REQUIRED,
+        N_("Points will carry the cluster's name"),
+        etcd.election_tag,
+        ("conf/mounted",),
     ),
     Check(
         "etcd/cert-readable",
@@ -89,12 +90,13 @@ def run(
 ) -> Report:
     """Run every check in order and return the report; `on_result` gets each result, and "pending" ones on the way.
 
-    A patient check is asked again until it passes or `wait_s` (for the whole run, seconds) has gone by; what needs a
-    check that did not pass is skipped, naming it. `samples` collects etcd's values while the studio is asked. Raises
-    UnreachableError where the API server cannot be reached at all.
+    A patient check is asked again until it passes or `wait_s` (for the whole run, seconds) has gone by, as long as no
+    required check failed; what needs a
+    check that did not pass is skipped, naming it. `samples` collects etcd's values while the studio is asked.
     """
     started = facts.now()
     results: dict[str, Result] = {}
+    broken = False
     for check in CHECKS:
         if cancelled():
             break
@@ -108,21 +110,16 @@ def run(
                 break
             if on_result:
                 on_result(_result(check, finding, facts, begun))
-            if cancelled() or facts.now() - started >= (wait_s or 0):
-                finding = failed(
-                    finding.found,
-                    looked_at=finding.looked_at,
-                    causes=finding.causes,
-                    object=finding.object,
-                    remedy=finding.remedy,
-                    command=finding.command,
-                )
+            if broken or cancelled() or facts.now() - started >= (wait_s or 0):
+                finding = replace(finding, status="fail")
                 break
             finding = None
             sleep(min(max(facts.interval_s / 4, 0.25), 3.0))
             facts.forget()
         result = _result(check, finding, facts, begun)
         results[check.id] = result
+        # Once a required check failed the verdict stands: what follows is looked at once, not waited for.
+        broken = broken or (result.status == "fail" and result.severity == REQUIRED)
         if on_result:
             on_result(result)
         if samples is not None and check.id == "studio/fresh" and result.status == "pass":
@@ -149,7 +146,7 @@ def _blocked(check: Check, results: dict[str, Result]) -> Finding | None:
 
 
 def _look(check: Check, facts: Facts) -> Finding:
-    """One look. Errors that belong to the check become its finding; an API server out of reach ends the run."""
+    """One look. An error becomes the check's finding: a missing right its skip, anything else its failure."""
     try:
         return check.test(facts)
     except ForbiddenError as error:
@@ -160,10 +157,6 @@ def _look(check: Check, facts: Facts) -> Finding:
             remedy=error.remedy,
             command=error.command,
         )
-    except UnreachableError as error:
-        if check.id == "cluster/reachable":
-            raise
-        return _failure(error)
     except WizardError as error:
         return _failure(error)
 
