@@ -145,7 +145,7 @@ class Replayer:
         """One exchange; Different where the answer is another."""
         request, response = recorded["request"], recorded["response"]
         if response.get("stream") and isinstance(response["body"], list):
-            await self._stream(request, response)
+            await self._stream(request, response, recorded.get("while_open") or [])
             return
         async with self._send(request) as got:
             raw = await got.read()
@@ -201,14 +201,14 @@ class Replayer:
             return
         compare(recorded, json.loads(text) if text.strip() else None, self.bound, "body")
 
-    async def _stream(self, request: dict[str, Any], response: dict[str, Any]) -> None:
+    async def _stream(self, request: dict[str, Any], response: dict[str, Any], meanwhile: list[Any]) -> None:
         async with self._send(request) as got:
             if got.status != response["status"]:
                 await got.read()
             self._head(response, got)
             reading = asyncio.ensure_future(got.read())
             try:
-                for each in response.get("while_open") or []:
+                for each in meanwhile:
                     await self.exchange(each)
                 raw = await reading
             finally:

@@ -10,7 +10,7 @@ import yaml
 from tui.lab.apiserver import schema
 from tui.lab.apiserver.call import Call
 from tui.lab.apiserver.defaults import apply_defaults
-from tui.lab.apiserver.errors import bad_request, unprocessable, unsupported, unsupported_media_type
+from tui.lab.apiserver.errors import ApiError, bad_request, unprocessable, unsupported, unsupported_media_type
 from tui.lab.apiserver.resources import Resource
 
 Obj = dict[str, Any]
@@ -142,9 +142,9 @@ def read_object(call: Call, resource: Resource, options_kind: str) -> Obj:
     except yaml.YAMLError as error:
         raise bad_request(f"error converting YAML to JSON: {yaml_problem(error)}") from error
     if not isinstance(found, dict):
-        what = schema.json_kind(found)
-        text = "couldn't get version/kind; json parse error: json: cannot unmarshal "
-        raise bad_request(f"{text}{what} into Go value of type struct {{ APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }}")
+        fields = 'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\""'
+        problem = f"json: cannot unmarshal {schema.json_kind(found)} into Go value of type struct {{ {fields} }}"
+        raise unrecognized(resource, text, problem)
     return decode(call, resource, found, duplicates, options_kind)
 
 
@@ -155,7 +155,14 @@ def _yaml_as_json(text: str, resource: Resource) -> Any:
         found = None
     if isinstance(found, dict):
         return found
-    raise bad_request(f"couldn't get version/kind; json parse error: {json_problem(text)}")
+    raise unrecognized(resource, text, json_problem(text))
+
+
+def unrecognized(resource: Resource, text: str, problem: str) -> ApiError:
+    """400 for a body that is no object; it quotes the body's beginning."""
+    shown = text if len(text) < 256 else text[:256] + " ..."
+    why = f"couldn't get version/kind; json parse error: {problem} ({shown})"
+    return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {why}")
 
 
 def decode(call: Call, resource: Resource, found: Obj, duplicates: list[str], options_kind: str) -> Obj:
@@ -185,6 +192,9 @@ def decode_value(resource: Resource, found: Obj, unknown: list[str]) -> Obj:
     obj = schema.decode(resource.shape, found, unknown)
     obj = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
     obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
+    meta = found.get("metadata")
+    if isinstance(meta, dict) and meta.get("managedFields") == []:
+        obj["metadata"]["managedFields"] = []  # an empty list clears the owners, so it must not be lost
     return apply_defaults(resource.kind, obj)
 
 

@@ -157,6 +157,9 @@ HEALTH_CHECKS = (
 )  # fmt: skip
 
 
+_LIVE = ["etcd", "loopback-serving-certificate"]
+
+
 def health(name: str, *, verbose: bool) -> str:
     """The text of /healthz, /livez and /readyz."""
     if not verbose:
@@ -189,8 +192,9 @@ def root_index() -> Obj:
     for name in resources.groups():
         if "/" in name:
             paths += [f"/apis/{name.rpartition('/')[0]}", f"/apis/{name}"]
-    for name in ("healthz", "livez", "readyz"):
-        checks = [check for check in HEALTH_CHECKS if name != "livez" or check != "informer-sync"]
-        paths += [f"/{name}", *(f"/{name}/{check}" for check in checks)]
-    paths += ["/readyz/shutdown", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"]
+    for name, more in (("healthz", _LIVE), ("livez", _LIVE), ("readyz", ["informer-sync", "shutdown"])):
+        checks = [check for check in HEALTH_CHECKS if check != "informer-sync"]
+        paths += [f"/{name}", *(f"/{name}/{check}" for check in [*checks, *more])]
+    paths += ["/flagz", "/statusz", "/metrics", "/metrics/slis", "/openid/v1/jwks", "/version"]
+    paths += ["/openapi/v2", "/openapi/v3", "/openapi/v3/"]
     return {"paths": sorted(set(paths))}

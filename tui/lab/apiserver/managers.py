@@ -167,8 +167,7 @@ def _read_or_none(live: Obj) -> Managed:
 
 def _update(target: Target, old: Obj, new: Obj, managed: Managed, owner: Owner) -> None:
     change = _settle(target, old, new, managed, None, force=True)
-    taken = change.modified.union(change.added).difference(change.removed)
-    taken = taken.recursive_difference(target.reset).difference(_STRIPPED)
+    taken = change.modified.union(change.added).recursive_difference(target.reset).difference(_STRIPPED)
     if taken.empty:
         return
     before = managed.get(owner)

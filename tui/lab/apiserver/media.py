@@ -50,9 +50,9 @@ def negotiate(call: Call, *, transforms: bool = True) -> Form:
 def encode(obj: Any, form: Form) -> bytes:
     """An answer as bytes."""
     if form.encoding == "yaml":
-        import yaml
+        from tui.lab.apiserver.goyaml import dump
 
-        return yaml.safe_dump(obj, sort_keys=True, allow_unicode=True, default_flow_style=False).encode()
+        return dump(obj).encode()
     return json.dumps(obj, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 

@@ -134,7 +134,6 @@ def _patched(call: Call, resource: Resource, kind: str, old: Obj) -> Obj:
         change = json.loads(text)
     except ValueError as error:
         raise errors.bad_request(f"error decoding patch: {bodies.json_problem(text)}") from error
-    shown: str
     try:
         if kind == "json":
             new = _json_patched(change, old)
@@ -148,8 +147,25 @@ def _patched(call: Call, resource: Resource, kind: str, old: Obj) -> Obj:
         raise errors.ApiError(422, text, "Invalid", {}) from error
     except MissingMergeKey as error:
         raise errors.internal(str(error)) from error
-    shown = go_value(change) if kind == "strategic" else errors.go_json(new)
+    shown = go_value(change) if kind == "strategic" else errors.go_json(_as_written(new))
     return _decode_patched(call, resource, new, shown)
+
+
+_METADATA_ORDER = (
+    "name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "generation", "creationTimestamp",
+    "deletionTimestamp", "deletionGracePeriodSeconds", "labels", "annotations", "ownerReferences", "finalizers",
+    "managedFields",
+)  # fmt: skip
+
+
+def _as_written(obj: Obj) -> Obj:
+    """A patched object as the server's patch library writes it: its top sorted, its metadata as it was."""
+    out = {key: obj[key] for key in sorted(obj)}
+    meta = out.get("metadata")
+    if isinstance(meta, dict):
+        known = [key for key in _METADATA_ORDER if key in meta]
+        out["metadata"] = {key: meta[key] for key in [*known, *(key for key in meta if key not in known)]}
+    return out
 
 
 def _json_patched(change: Any, old: Obj) -> Obj:

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from tui.lab.apiserver import errors, selectors
+from tui.lab.apiserver import errors, labels, selectors
 from tui.lab.apiserver.bodies import json_problem
 from tui.lab.apiserver.call import Call
 from tui.lab.apiserver.resources import Resource
@@ -76,7 +76,7 @@ def check_list_options(call: Call) -> None:
 
 def selection(call: Call, resource: Resource) -> Callable[[Obj], bool]:
     """The predicate of a request's label and field selectors."""
-    by_labels = selectors.parse_labels(call.get("labelSelector"))
+    by_labels = labels.parse(call.get("labelSelector"))
     by_fields, _ = selectors.parse_fields(call.get("fieldSelector"), resource.kind)
     return lambda obj: by_labels(obj["metadata"].get("labels", {})) and by_fields(obj)
 

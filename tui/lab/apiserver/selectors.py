@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tui.lab.apiserver.errors import bad_request
+from tui.lab.apiserver.labels import Matches
 
 Obj = dict[str, Any]
-Matches = Callable[[Mapping[str, str]], bool]
 
 
 def from_label_selector(selector: Obj) -> Matches:
@@ -35,58 +35,6 @@ def _expression(labels: Mapping[str, str], key: str, operator: str, values: list
             return key in labels
         case _:
             return key not in labels
-
-
-_SET = re.compile(r"^(?P<key>[^\s!=,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)$")
-_EQUALS = re.compile(r"^(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s!=,()]*)$")
-_EXISTS = re.compile(r"^(?P<not>!?)\s*(?P<key>[^\s!=,()]+)$")
-
-
-def parse_labels(text: str) -> Matches:
-    """The predicate of a `labelSelector` parameter; ApiError 400 where it cannot be read."""
-    checks: list[Matches] = []
-    for part in _split(text):
-        checks.append(_parse_requirement(part.strip(), text))
-    return lambda labels: all(check(labels) for check in checks)
-
-
-def _parse_requirement(part: str, whole: str) -> Matches:
-    if found := _SET.match(part):
-        values = [value.strip() for value in found["values"].split(",")]
-        operator, key = ("In" if found["op"] == "in" else "NotIn"), found["key"]
-        return lambda labels: _expression(labels, key, operator, values)
-    if found := _EQUALS.match(part):
-        key, value, negated = found["key"], found["value"], found["op"] == "!="
-        return lambda labels: (labels.get(key) == value) is not negated
-    if found := _EXISTS.match(part):
-        key, negated = found["key"], bool(found["not"])
-        return lambda labels: (key in labels) is not negated
-    raise bad_request(_label_problem(part, whole))
-
-
-def _label_problem(part: str, whole: str) -> str:
-    found = re.match(r"^(!?\s*[^\s!=,()]+)\s*(.*)$", part)
-    if not found:
-        return f"unable to parse requirement: found '{part[:1]}', expected: !, identifier, or 'end of string'"
-    rest = found[2]
-    if re.match(r"^(in|notin)\b", rest):
-        return f"unable to parse requirement: found '{rest.split(None, 1)[-1]}', expected: '('"
-    token = re.match(r"^[^\s!=,()]+|^[!=<>]+|^.", rest)
-    return (
-        f"unable to parse requirement: found '{token[0] if token else ''}', "
-        "expected: in, notin, =, ==, !=, gt, lt, or end of string"
-    )
-
-
-def _split(text: str) -> list[str]:
-    parts, depth, start = [], 0, 0
-    for at, char in enumerate(text):
-        depth += (char == "(") - (char == ")")
-        if char == "," and not depth:
-            parts.append(text[start:at])
-            start = at + 1
-    parts.append(text[start:])
-    return [part for part in parts if part.strip()]
 
 
 # -- fields

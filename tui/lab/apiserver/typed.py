@@ -22,26 +22,37 @@ class SchemaError(ValueError):
 def element_of(shape: Shape, item: Any) -> Element:
     """The path element that names `item` in the list `shape`; raises SchemaError where a key is missing."""
     if shape.relation == "set":
-        if isinstance(item, dict | list):
+        if isinstance(item, dict):
             raise SchemaError("associative list without keys has an element that's a map type")
+        if isinstance(item, list):
+            raise SchemaError("not supported: associative list with lists as elements")
+        if item is None:
+            raise SchemaError("associative list without keys has an element that's an explicit null")
         return "v", item
     assert shape.elem is not None
     if not isinstance(item, dict):
-        what = "an element that's an explicit null" if item is None else "nonmap element"
-        raise SchemaError(f"associative list with keys has {what}")
+        what = "a null element" if item is None else "non-map elements"
+        raise SchemaError(f"associative list with keys may not have {what}")
     pairs = []
     for key in sorted(shape.keys):
-        value = item.get(key)
-        if value is None and key == "protocol":
-            value = "TCP"  # the only default that a list key has in these types
-        if value is not None:
+        value = item[key] if key in item else _key_default(shape.elem, key)
+        if value is not ABSENT:
             pairs.append((key, value))
     if not pairs:
-        names = ", ".join(f'"{key}"' for key in shape.keys)
-        raise SchemaError(f"associative list with keys has an element that omits key field {names} (and doesn't have default value)"
-                          if len(shape.keys) == 1 else "associative list with keys has an element that omits all key fields "
-                          f"{names} (and doesn't have default values for any key fields)")
+        names = " ".join(f'"{key}"' for key in shape.keys)
+        raise SchemaError(
+            f"associative list with keys has an element that omits all key fields [{names}] "
+            "(and doesn't have default values for any key fields)"
+        )
     return "k", tuple(pairs)
+
+
+def _key_default(shape: Shape, key: str) -> Any:
+    """What an item counts as where it leaves a key out: fields that are always present have their zero value."""
+    if key == "protocol":
+        return "TCP"
+    declared = shape.fields[key]
+    return {"string": "", "int": 0}.get(declared.shape.name, ABSENT) if declared.always else ABSENT
 
 
 # -- validation
