@@ -35,7 +35,7 @@ def name_of(settings: PromInput, metric: str) -> Name:
 
 def _split(metric: str, keep: bool) -> tuple[str, str, str]:
     stripped = metric.lstrip("_")
-    if not stripped or (len(stripped) == 1 and metric.index(stripped) == len(metric) - 1):
+    if len(stripped) <= 1:
         return "unknown", "unknown", "unknown"
     head, underscore, tail = stripped.partition("_")
     if not underscore or not tail:
