@@ -170,6 +170,15 @@ def test_urls_that_go_refuses(url: str) -> None:
         urls.parse(url)
 
 
+@pytest.mark.parametrize("url", ["http://u:s3cret@h:x/", "10.0.0.1:1/m?token=s3cret&a=s3cret#x", "http://u@s3cret@h /"])
+def test_no_secret_of_a_url_is_in_a_message(url: str) -> None:
+    with pytest.raises(ValueError, match="…") as caught:
+        urls.parse(url)
+    assert "s3cret" not in str(caught.value)
+    (settings,) = load(f"[[inputs.prom]]\nurls = ['{url}']", {}).inputs
+    assert "s3cret" not in settings.problem
+
+
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8).filter(
     lambda text: text[-1] != "\\"
 )

@@ -129,7 +129,10 @@ def _can_be_read(address: str) -> bool:
 
 
 def _no_such_file(address: str) -> Scrape:
-    return Scrape(None, error=_("{url} has no http:// and is opened as a file, which is not there").format(url=address))
+    return Scrape(
+        None,
+        error=_("{url} has no http:// and is opened as a file, which is not there").format(url=urls.shown(address)),
+    )
 
 
 def _of_conf(loaded: Loaded) -> Iterator[Remark]:
@@ -156,7 +159,7 @@ def _of_scrapes(targets: list[Target], scrapes: Mapping[str, Scrape]) -> Iterato
             yield Remark("scrape/status", "warning", message.format(status=scrape.status))
         if target.error:
             line = target.exposition.line if target.exposition else 0
-            yield Remark("scrape/error", "error", f"{target.url}: {target.error}", line, _guess(scrape))
+            yield Remark("scrape/error", "error", f"{urls.shown(target.url)}: {target.error}", line, _guess(scrape))
 
 
 def _guess(scrape: Scrape | None) -> str:

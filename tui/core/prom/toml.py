@@ -222,12 +222,10 @@ class _Parser:
                 self.pos = match.end()
                 return value
         match = _WORD.match(self.text, self.pos)
-        if match and match[0] in ("true", "false"):
+        if match and match[0] in ("true", "false"):  # what else it says is not repeated: it may be a secret
             self.pos = match.end()
             return match[0] == "true"
-        if match:
-            raise self.error(_("expected a value, found {found}").format(found=match[0]))
-        raise self.unexpected(_("a value"))
+        raise self.unexpected(_("a value (text in quotes, a number, true or false)"))
 
     def array(self) -> list[Any]:
         # A key counts as an array from its opening bracket on, which is why an array may follow any other value.

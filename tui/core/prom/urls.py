@@ -26,10 +26,10 @@ _HOST = re.compile(r"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"\x80-\U0010ffff]|%[89
 def parse(text: str) -> URL:
     """The URL that Go's url.Parse makes of `text`. Raises ValueError where it refuses."""
     if re.search("[\x00-\x1f\x7f]", text):
-        raise ValueError(_("control character in the URL {url!r}").format(url=text))
+        raise ValueError(_("control character in the URL {url!r}").format(url=shown(text)))
     rest, _hash, fragment = text.partition("#")
     if rest.startswith(":"):
-        raise ValueError(_("missing protocol scheme in {url!r}").format(url=text))
+        raise ValueError(_("missing protocol scheme in {url!r}").format(url=shown(text)))
     match = _SCHEME.match(rest)
     scheme = match[1].lower() if match else ""
     rest = (rest[match.end() :] if match else rest).partition("?")[0]
@@ -37,15 +37,20 @@ def parse(text: str) -> URL:
         if scheme:
             return URL(scheme, "")
         if ":" in rest.partition("/")[0]:
-            raise ValueError(_("{url!r} does not start with http:// or https://").format(url=text))
+            raise ValueError(_("{url!r} does not start with http:// or https://").format(url=shown(text)))
     host = ""
     if rest.startswith("//") and (scheme or not rest.startswith("///")):
         authority, slash, path = rest[2:].partition("/")
         rest = slash + path
         host = _host(authority, text)
     if _BAD_ESCAPE.search(rest) or _BAD_ESCAPE.search(fragment):
-        raise ValueError(_("invalid escape in the URL {url!r}").format(url=text))
+        raise ValueError(_("invalid escape in the URL {url!r}").format(url=shown(text)))
     return URL(scheme, host)
+
+
+def shown(url: str) -> str:
+    """A URL for messages: without user, password and the values of its query."""
+    return re.sub(r"([?&][^=&#]*=)[^&#]+", r"\1…", re.sub(r"//[^/?#]*@", "//…@", url))
 
 
 def _host(authority: str, url: str) -> str:
@@ -55,17 +60,17 @@ def _host(authority: str, url: str) -> str:
     bracket = host.rfind("]") if host.startswith("[") else -1
     if host.startswith("["):
         if bracket < 0:
-            raise ValueError(_("missing ']' in the URL {url!r}").format(url=url))
+            raise ValueError(_("missing ']' in the URL {url!r}").format(url=shown(url)))
         port = host[bracket + 1 :]
     else:
         colon = host.rfind(":")
         port = host[colon:] if colon >= 0 else ""
     if not re.fullmatch("(?::[0-9]*)?", port):
-        raise ValueError(_("invalid port in the URL {url!r}").format(url=url))
+        raise ValueError(_("invalid port in the URL {url!r}").format(url=shown(url)))
     zone = host.find("%25", 0, bracket) if bracket >= 0 else -1
     checked = host[:zone] + host[bracket:] if zone >= 0 else host
     if not _HOST.fullmatch(checked) or (zone >= 0 and _BAD_ESCAPE.search(host[zone:bracket])):
-        raise ValueError(_("invalid character in the host name of {url!r}").format(url=url))
+        raise ValueError(_("invalid character in the host name of {url!r}").format(url=shown(url)))
     return re.sub("(?:%[0-9a-fA-F]{2})+", _unescaped, host)
 
 
