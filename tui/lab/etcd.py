@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from tui.i18n import _
 from tui.lab.network import Network, NetworkError, Socket, tls_context
 from tui.lab.nodes import Node
 from tui.lab.pki import ETCD_FOLDER
@@ -67,12 +68,16 @@ async def start_etcd(
     fails.
     """
     etcd: Etcd | None = None
-    if binary:
+    # A second try, since one of the ports may have been taken between finding it free and listening.
+    for attempt in ("first", "second") if binary else ():
         try:
-            etcd = await RealEtcd.start(binary, nodes, folder, network)
+            etcd = await RealEtcd.start(binary or "", nodes, folder / attempt, network)
+            break
         except EtcdError as error:
-            print(f"etcd: {error}; the stand-in is used", file=sys.stderr)
+            why = str(error)
     if etcd is None:
+        if binary:
+            print(_("etcd: {why}; the stand-in takes its place.").format(why=why), file=sys.stderr)
         etcd = await StandInEtcd.start(nodes, rng)
     for member in etcd.members:
         network.listen(member.node.name, "0.0.0.0", CLIENT_PORT, member.client)
@@ -119,7 +124,7 @@ def _die_with_parent() -> None:
 
 def _free_ports(count: int) -> list[int]:
     """Ports that are free now; etcd cannot be told to choose its own."""
-    sockets = [socket.socket() for _ in range(count)]
+    sockets = [socket.socket() for _number in range(count)]
     try:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
@@ -151,7 +156,7 @@ class RealEtcd:
         except BaseException as error:
             await etcd.stop()
             if isinstance(error, OSError | TimeoutError):
-                raise EtcdError(f"{binary} did not get ready") from error
+                raise EtcdError(_("{binary} did not get ready").format(binary=binary)) from error
             raise
         return etcd
 

@@ -11,7 +11,7 @@ from tui.i18n import N_, _
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: what is broken, what a person notices, and the check that names the cause."""
+    """A fault: what is broken, what a person notices, and the check that names the cause ("": the plan does)."""
 
     name: str
     broken: str
@@ -36,7 +36,7 @@ FAULTS = (
         "helm-owner",
         N_("Helm owns the DaemonSet."),
         N_("The next upgrade of the release may undo what is applied here."),
-        "conf/mounted",
+        "",
     ),
     Fault(
         "member-down",
@@ -54,7 +54,7 @@ FAULTS = (
         "peer-cert-missing",
         N_("peer.crt and peer.key are missing on the control-plane nodes."),
         N_("With the strategy tutorial nothing arrives, and no error shows."),
-        "etcd/cert-readable",
+        "etcd/elected-node",
     ),
     Fault(
         "dataway-down",

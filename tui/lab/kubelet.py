@@ -67,6 +67,9 @@ class Kubelet:
                 group.create_task(self._cache.run())
                 group.create_task(self._refresh())
         finally:
+            for task in self._cleanups:
+                task.cancel()
+            await asyncio.gather(*self._cleanups, return_exceptions=True)
             for uid in list(self._pods):
                 await self._end(uid)
 
@@ -128,6 +131,8 @@ class Kubelet:
 
     async def _run(self, pod: _Pod) -> None:
         for spec in pod.item["spec"]["containers"]:
+            if spec["name"] in pod.containers:
+                continue  # runs since an earlier try
             env = await volumes.container_env(self.node, pod.item, spec, self._source(pod))
             metadata = pod.item["metadata"]
             mounts = volumes.container_mounts(self.node, pod.item, spec, pod.volumes)

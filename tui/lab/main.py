@@ -57,7 +57,8 @@ def _list_faults(output: str) -> None:
         print(json.dumps(listed, ensure_ascii=False, indent=2))
         return
     for each in faults.FAULTS:
-        print(f"{each.name}  ({each.check})\n    {_(each.broken)}\n    {_(each.symptom)}")
+        named = each.check or _("named by the plan")
+        print(f"{each.name}  ({named})\n    {_(each.broken)}\n    {_(each.symptom)}")
 
 
 async def _run(options: LabOptions) -> int:

@@ -61,6 +61,7 @@ class Lab:
         self.etcd: Etcd | None = None
         self.studio: StudioServer | None = None
         self.kubelets: dict[str, Kubelet] = {}
+        self.hooks = NodeHooks(self.kubelets, self.network)
         self._count = nodes, control_planes
         self._faults = frozenset(faults)
         self._etcd_binary = etcd_binary
@@ -139,7 +140,6 @@ class Lab:
     async def _start_control_plane(self) -> None:
         pairs = [(node.name, node.ip) for node in self.nodes if node.is_control_plane]
         serving = self._pki.api_server(pairs)
-        self.hooks = NodeHooks(self.kubelets, self.network)
         self._server = api_server(self.folder, self._pki.cluster, serving, self.hooks)
         self._server.seed(self._machine_objects(), manager="kubelet")
         self._url = await self._server.start()
