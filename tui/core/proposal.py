@@ -18,6 +18,8 @@ from tui.core.ports import Object
 from tui.core.survey import Survey
 from tui.i18n import language
 
+SECRET_NAME = "etcd-metric-client"  # as OpenShift calls its own
+
 
 def propose(survey: Survey, *, strategy: str = "", preset: str = "", endpoint: str = "", console: str = "") -> Answers:
     """Answers for this cluster; strategy and preset as given, else the proposed strategy and the recommended filter."""
@@ -43,6 +45,9 @@ def certificates(survey: Survey, strategy: str) -> CertificateAnswers:
     """Where certificates come from: nowhere for plain HTTP, /rootfs where DataKit has it, else a hostPath."""
     if not any(url.startswith("https://") for url in survey.topology.urls(strategy)):
         return CertificateAnswers()
+    if not survey.topology.certificate_directory:
+        # OpenShift names its files after the node; its Secret must be copied to DataKit's namespace by a person.
+        return CertificateAnswers(source="secret", secret=SECRET_NAME)
     if strategy != "tutorial" and has_rootfs(survey.datakit.object):
         return CertificateAnswers(source="rootfs")
     return CertificateAnswers(source="hostpath", path=survey.topology.certificate_directory)

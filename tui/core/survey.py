@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,7 +19,7 @@ from tui.core.ports import (
     Kind,
     Object,
 )
-from tui.core.topology import Topology, discover
+from tui.core.topology import Topology, discover, is_etcd_pod
 from tui.i18n import _
 
 CONFIG_MAP_NAME = "datakit-conf"
@@ -243,6 +244,10 @@ def survey(cluster: Cluster, datakit: DataKit) -> Survey:
         notes,
         _("Pods of kube-system may not be listed: etcd is judged by the nodes' labels alone."),
     )
+    if system_pods is not None and not any(is_etcd_pod(pod) for pod in system_pods):
+        # OpenShift runs etcd in a namespace of its own; elsewhere this list is empty.
+        with contextlib.suppress(ForbiddenError):
+            system_pods = [*system_pods, *cluster.list(POD, "openshift-etcd")]
     conf: Object | None
     try:
         conf = cluster.get(CONFIG_MAP, datakit.namespace, CONFIG_MAP_NAME)

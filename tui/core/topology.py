@@ -103,7 +103,7 @@ def discover(nodes: Sequence[Object], pods: Sequence[Object] | None) -> Topology
     labels must do, and `guess` is set.
     """
     platform, provider = platform_of(nodes, pods)
-    etcd_pods = [pod for pod in pods or () if _is_etcd(pod)]
+    etcd_pods = [pod for pod in pods or () if is_etcd_pod(pod)]
     if etcd_pods:
         members = tuple(_member_of_pod(pod, platform) for pod in etcd_pods)
     elif platform is EXTERNAL:
@@ -231,7 +231,7 @@ def _labels(item: Object) -> Mapping[str, str]:
     return item.get("metadata", {}).get("labels") or {}
 
 
-def _is_etcd(pod: Object) -> bool:
+def is_etcd_pod(pod: Object) -> bool:
     labels = _labels(pod)
     if pod.get("metadata", {}).get("namespace") == "openshift-etcd":
         return labels.get("etcd") == "true" or labels.get("k8s-app") == "etcd"
