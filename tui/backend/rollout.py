@@ -65,6 +65,8 @@ def wait(
         while True:
             daemonset = follower.daemonset()
             rollout = judge(daemonset, generation, pods.look(daemonset))
+            if rollout.done:
+                rollout = judge(daemonset, generation, pods.look(daemonset, fresh=True))
             if rollout != told:
                 progress(rollout)
                 told = rollout
@@ -191,11 +193,11 @@ class _Pods:
         self._states: dict[str, str] = {}
         self.found: list[Object] = []
 
-    def look(self, daemonset: Object) -> Mapping[str, str]:
+    def look(self, daemonset: Object, *, fresh: bool = False) -> Mapping[str, str]:
         """Per node what its pod does; empty where pods may not be listed."""
         version = daemonset["metadata"].get("resourceVersion", "")
         now = time.monotonic()
-        due = now >= self._next + _POLL_S or (version != self._version and now >= self._next)
+        due = fresh or now >= self._next + _POLL_S or (version != self._version and now >= self._next)
         if not self._granted or not due:
             return self._states
         try:
