@@ -49,6 +49,11 @@ async def start(node: Node, item: dict[str, Any], source: Objects) -> Container:
     return Container("p", "ns", "main", "u1", "", node, folder, mounts, env)
 
 
+def visible(container: Container, path: str) -> list[str]:
+    """What a directory mount shows, without the links behind it."""
+    return [name for name in container.names(path) if not name.startswith("..")]
+
+
 CONF = {"name": "v", "configMap": {"name": "conf"}}
 SUB_PATH = {"name": "v", "mountPath": "/etc/x/etcd.conf", "subPath": "etcd.conf"}
 
@@ -58,7 +63,7 @@ async def test_a_sub_path_file_never_changes_and_a_directory_mount_follows(node:
     container = await start(node, pod([SUB_PATH, {"name": "v", "mountPath": "/dir"}], CONF), objects)
     assert container.read("/etc/x/etcd.conf") == b"one\n"
     assert container.names("/etc/x") == ["etcd.conf"]
-    assert container.names("/dir")[1:] == ["..data", "container.conf", "etcd.conf"]
+    assert visible(container, "/dir") == ["container.conf", "etcd.conf"]
     target = node.path("/var/lib/kubelet/pods/u1/volumes/kubernetes.io~configmap/v")
     assert volumes.write_atomically(target, {"etcd.conf": b"changed\n"})
     assert not volumes.write_atomically(target, {"etcd.conf": b"changed\n"})
@@ -66,7 +71,7 @@ async def test_a_sub_path_file_never_changes_and_a_directory_mount_follows(node:
     assert "container.conf" not in container.names("/dir")
     assert container.read("/etc/x/etcd.conf") == b"one\n"
     volumes.write_atomically(target, {})
-    assert container.names("/dir")[1:] == ["..data"]
+    assert visible(container, "/dir") == []
     assert container.read("/etc/x/etcd.conf") == b"one\n"
 
 
@@ -118,7 +123,7 @@ async def test_optional_and_secret_volumes(node: Node) -> None:
         {"name": "s", "secret": {"secretName": "certs"}},
     )
     container = await start(node, item, Objects(certs=secret))
-    assert container.names("/v")[1:] == ["..data"]
+    assert visible(container, "/v") == []
     assert container.read("/s/tls.key") == b"key"
 
 
