@@ -11,6 +11,7 @@ from tui.lab.apiserver import schema
 from tui.lab.apiserver.call import Call
 from tui.lab.apiserver.defaults import apply_defaults
 from tui.lab.apiserver.errors import ApiError, bad_request, unprocessable, unsupported, unsupported_media_type
+from tui.lab.apiserver.protobuf import decode_object
 from tui.lab.apiserver.resources import Resource
 
 Obj = dict[str, Any]
@@ -127,8 +128,6 @@ def read_object(call: Call, resource: Resource, options_kind: str) -> Obj:
     """The body of a POST or PUT as an object of the resource: decoded, defaulted; ApiError where it is none."""
     kind = call.headers.get("Content-Type", "application/json").split(";")[0].strip() or "application/json"
     if kind == "application/vnd.kubernetes.protobuf":
-        from tui.lab.apiserver.protobuf import decode_object
-
         return decode(call, resource, decode_object(call.body), [], options_kind)
     if kind not in ("application/json", "application/yaml"):
         text = f"the body of the request was in an unknown format - accepted media types include: {MEDIA_TYPES}"

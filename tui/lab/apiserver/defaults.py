@@ -110,7 +110,11 @@ def _pod_spec(spec: Obj) -> None:
 
 
 def _pod(obj: Obj) -> None:
-    spec = obj["spec"]
+    spec, status = obj["spec"], obj["status"]
+    if status.get("podIP") and not status.get("podIPs"):
+        status["podIPs"] = [{"ip": status["podIP"]}]
+    elif status.get("podIPs"):
+        status["podIP"] = status["podIPs"][0]["ip"]
     _pod_spec(spec)
     _set(spec, enableServiceLinks=True)
     for name in ("initContainers", "containers"):

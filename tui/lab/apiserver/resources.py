@@ -37,6 +37,7 @@ class Resource:
     verbs: tuple[str, ...]
     short: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
+    stored: str = ""  # the version it is stored in, where that is another
     subresources: dict[str, Subresource] = field(default_factory=dict, hash=False, compare=False)
 
     @property
@@ -57,7 +58,7 @@ class Resource:
     def storage_hash(self) -> str:
         """The hash that discovery shows for stored resources."""
         group = "" if self.group == "events.k8s.io" else self.group
-        text = f"{group}/{self.version}/{self.kind}"
+        text = f"{group}/{self.stored or self.version}/{self.kind}"
         return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
 
 
@@ -94,6 +95,7 @@ def groups() -> dict[str, list[Resource]]:
                     ALL_VERBS if words[4] == "*" else tuple(words[4].split(",")),
                     tuple(marks["short"].split(",")) if "short" in marks else (),
                     tuple(marks["in"].split(",")) if "in" in marks else (),
+                    marks.get("stored", ""),
                 )
             )
     return out

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tui.lab.apiserver import authn, bootstrap, discovery, errors, managers, media, resources, schema, streams
+from tui.lab.apiserver import authn, bootstrap, discovery, errors, managers, media, openapi, protobuf, resources, schema, streams
 from tui.lab.apiserver.bodies import decode_value
 from tui.lab.apiserver.call import Call, read_call
 from tui.lab.apiserver.kubelets import Kubelets
@@ -279,6 +279,10 @@ class ApiServer:
                     raise errors.no_such_resource()
             case ["openapi", "v3"]:
                 return discovery.openapi_index(), "text/plain; charset=utf-8"
+            case ["openapi", "v3", *rest]:
+                found = openapi.document("/".join(rest))
+                if found is not None:
+                    return found, plain
         raise errors.no_such_path()
 
 
@@ -297,6 +301,8 @@ def _names_one(call: Call) -> bool:
 def _delete_options(call: Call) -> Obj:
     if not call.body.strip():
         return {}
+    if call.body.startswith(protobuf.MAGIC):
+        return protobuf.decode_object(call.body)
     try:
         found = json.loads(call.body)
     except ValueError:
