@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import yaml
 from lab_machines import until
@@ -36,6 +38,11 @@ CONF = """\
   [inputs.prom.tags]
     cluster_name_k8s = "lab"
 """
+ETCD = shutil.which("etcd")
+BINARIES = [
+    pytest.param(None, id="stand-in"),
+    pytest.param(ETCD, id="etcd", marks=pytest.mark.skipif(ETCD is None, reason="etcd is not installed")),
+]
 MOUNTED = "/usr/local/datakit/conf.d/etcd/etcd.conf"
 
 
@@ -189,6 +196,60 @@ async def test_applied_conf_is_rolled_out_one_by_one_and_reaches_the_studio(lab:
     await until(lambda: {tags["host"] for tags, _ in points(lab, "collector", "up")} == set(after))
     ups = {tags["host"]: value for tags, value in points(lab, "collector", "up")}
     assert ups == {"cp-1": 1, "worker-1": 0, "worker-2": 0, "worker-3": 0}
+
+
+@pytest.mark.parametrize("binary", BINARIES)
+async def test_the_studio_holds_what_the_member_says(binary: str | None, tmp_path: Path) -> None:
+    """The newest point lies between two direct scrapes of the member, made before and after its collection."""
+    lab = Lab(interval_s=0.5, etcd_binary=binary)
+    await lab.start()
+    admin = client_of(lab, "admin", tmp_path)
+    try:
+        assert lab.ready()["etcd"]["kind"] == ("etcd" if binary else "stand-in")
+        url = lab.ready()["etcd"]["members"][0]["direct"]
+        name = "server_proposals_committed_total"
+        await apply(admin, f"{MAPS}/datakit-conf", config_map(**{"etcd.conf": CONF}))
+        await apply(admin, f"{SETS}/datakit", mount())
+        await rollout(admin)
+        await until(lambda: points(lab, "etcd", name))
+        before = await scrape(url, f"etcd_{name}")
+        count = len(points(lab, "etcd", name))
+        # One round may have been scraped before `before` and be on its way still: the second new one is
+        # surely later.
+        await until(lambda: len(points(lab, "etcd", name)) >= count + 2)
+        _, value = points(lab, "etcd", name)[-1]
+        after = await scrape(url, f"etcd_{name}")
+        assert before <= value <= after
+        assert before > 0
+    finally:
+        await admin.close()
+        await lab.stop()
+
+
+async def scrape(url: str, name: str) -> float:
+    """One value, read from the member without the lab's network."""
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        text = await answer.text()
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+async def test_directory_mounts_follow_their_config_map(lab: Lab, admin: Client) -> None:
+    entry = {"name": "datakit-conf", "mountPath": "/conf"}
+    spec = {"template": {"spec": {"containers": [{"name": "datakit", "volumeMounts": [entry]}]}}}
+    await apply(admin, f"{SETS}/datakit", daemon_set(spec))
+    await rollout(admin)
+    pod = (await pods_by_node(admin))["cp-1"]["metadata"]["name"]
+
+    async def names() -> list[bytes]:
+        return (await lab.hooks.exec("datakit", pod, "datakit", ["ls", "/conf"], None)).stdout.splitlines()
+
+    assert await names() == [b"container.conf"]
+    await apply(admin, f"{MAPS}/datakit-conf", config_map(**{"etcd.conf": CONF}))
+
+    async def followed() -> bool:
+        return await names() == [b"container.conf", b"etcd.conf"]
+
+    await until(followed)
 
 
 async def test_going_back_reuses_the_revision(lab: Lab, admin: Client) -> None:

@@ -36,8 +36,10 @@ from tui.lab.studio import StudioServer
 SCHEMA = "datakit-wizard/lab/v1"
 EXTENSION = "datakit-wizard/lab"
 
-# Agents that are not meant to win the election apply for it so much later (agent's time).
+# Agents that are not meant to win the election apply for it so much later (agent's time), and at least a
+# second of the clock, however fast time runs.
 _ELECTION_DELAY_S = 20.0
+_LEAST_DELAY_S = 1.0
 _ROLLOUT_S = 30.0
 
 
@@ -213,12 +215,13 @@ class Lab:
     def _make_agent(self, container: Container) -> Agent:
         workers = [node for node in self.nodes if not node.is_control_plane]
         preferred = workers[0] if "elected-on-worker" in self._faults and workers else self.nodes[0]
+        delay = max(_ELECTION_DELAY_S, _LEAST_DELAY_S * self.scale)
         return Agent(
             container,
             self.network,
             scale=self.scale,
             rng=random.Random(self._rng.random()),
-            election_delay_s=0.0 if container.node == preferred else _ELECTION_DELAY_S,
+            election_delay_s=0.0 if container.node == preferred else delay,
         )
 
     async def _until_rolled_out(self) -> None:
