@@ -80,27 +80,27 @@ def demo(options: argparse.Namespace) -> int:
     from tui import app
     from tui.widgets.given import Given, Secret
 
-    with tempfile.TemporaryDirectory(prefix="datakit-wizard-") as name:
-        child = _Lab(options, Path(name))
+    child = _Lab(options)
 
-        def open_world() -> app.World:
-            info = child.start()
-            from tui import backend
+    def open_world() -> app.World:
+        info = child.start()
+        from tui import backend
 
-            studio = child.ready["studio"]
-            return app.World(
-                backend.connect(child.ready["kubeconfig"], info.time_scale),
-                child.folder / "state",
-                lab=info,
-                context=child.ready["contexts"]["admin"],
-                namespace=child.ready["namespace"],
-                endpoint=studio["endpoint"],
-                key=Secret(settings.read_key(Path(studio["api_key_file"]))),
-                key_source=_("the practice lab"),
-            )
+        studio = child.ready["studio"]
+        return app.World(
+            backend.connect(child.ready["kubeconfig"], info.time_scale),
+            info.folder / "state",
+            lab=info,
+            context=child.ready["contexts"]["admin"],
+            namespace=child.ready["namespace"],
+            endpoint=studio["endpoint"],
+            key=Secret(settings.read_key(Path(studio["api_key_file"]))),
+            key_source=_("the practice lab"),
+        )
 
-        given = Given(practice=True, command="datakit-wizard demo")
-        return app.run_wizard(app.Options(open_world, look, child.folder / "state", given=given, close=child.stop))
+    given = Given(practice=True, command="datakit-wizard demo")
+    options_of_app = app.Options(open_world, look, settings.state_dir(os.environ), given=given, close=child.stop)
+    return app.run_wizard(options_of_app)
 
 
 def _look(options: argparse.Namespace) -> Look | None:
@@ -116,10 +116,11 @@ def _look(options: argparse.Namespace) -> Look | None:
 
 @dataclass
 class _Lab:
-    """The lab as a child process; `folder` is the demo's own and holds its log and state."""
+    """The lab as a child process. Nothing of the demo lies outside the lab's folder, which the lab removes at its end
+    even where this process is killed.
+    """
 
     options: argparse.Namespace
-    folder: Path
     process: subprocess.Popen[bytes] | None = None
     ready: dict[str, Any] = field(default_factory=dict)
 
@@ -131,24 +132,24 @@ class _Lab:
         command += ["--seed", str(options.seed)] if options.seed is not None else []
         for fault in options.fault:
             command += ["--fault", fault]
-        log = self.folder / "lab.log"
-        with log.open("wb") as errors:
+        with tempfile.TemporaryFile() as log:
             # A session of its own: Ctrl-C in the wizard's terminal is the wizard's to answer.
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, start_new_session=True
             )
-        assert self.process.stdout is not None
-        try:
-            self.ready = json.loads(_first_line(self.process.stdout))
-        except ValueError:
-            self.stop()
-            told = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise WizardError(
-                _("The practice lab did not start."),
-                object="datakit-wizard " + " ".join(command[3:]),
-                why="\n".join(told[-5:]) or _("It ended without a word."),
-                remedy=_("Run `datakit-wizard lab` alone to see what it says."),
-            ) from None
+            assert self.process.stdout is not None
+            try:
+                self.ready = json.loads(_first_line(self.process.stdout))
+            except ValueError:
+                self.stop()
+                log.seek(0)
+                told = log.read().decode("utf-8", errors="replace").strip().splitlines()
+                raise WizardError(
+                    _("The practice lab did not start."),
+                    object="datakit-wizard " + " ".join(command[3:]),
+                    why="\n".join(told[-5:]) or _("It ended without a word."),
+                    remedy=_("Run `datakit-wizard lab` alone to see what it says."),
+                ) from None
         from tui.core.steps import LabInfo
 
         return LabInfo(
