@@ -422,10 +422,30 @@ class TestBrokenConnections:
 
         with stub(answer) as it:
             assert cluster(tmp_path, server=it.url).version() == "v1.36.2"
-        with stub(lambda _asked: Reply(503, STATUS | {"message": "starting"})) as it:
+        with stub(lambda _asked: Reply(503, STATUS | {"message": "starting"}, [("Retry-After", "0")])) as it:
             with pytest.raises(UnreachableError, match="HTTP 503"):
                 cluster(tmp_path, server=it.url).version()
             assert len(it.asked) == 3
+
+
+def test_a_server_may_not_keep_us_waiting_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_MOST_RETRY_AFTER_S", 0.01)
+    answers = iter([Reply(429, STATUS, [("Retry-After", "3600")]), Reply(body={"gitVersion": "v1"})])
+    with stub(lambda _asked: next(answers)) as it:
+        assert cluster(tmp_path, server=it.url).version() == "v1"
+
+
+def test_many_threads_share_one_cluster(tmp_path: Path) -> None:
+    found: list[str] = []
+    with stub(ok) as it:
+        target = cluster(tmp_path, server=it.url)
+        threads = [threading.Thread(target=lambda: found.append(target.version())) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert found == ["v1.36.2"] * 16
+        assert {each.header("authorization")[0] for each in it.asked} == {"Bearer t0ken"}
 
 
 def test_the_token_is_in_no_error(tmp_path: Path) -> None:

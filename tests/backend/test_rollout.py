@@ -308,6 +308,10 @@ class TestWait:
         with pytest.raises(NotFoundError, match="deleted"):
             follow(cluster)
 
+    def test_a_surprise_in_the_following_thread_is_raised_to_the_waiting_one(self) -> None:
+        with pytest.raises(KeyError):
+            follow(FakeCluster([daemonset(2, {"observedGeneration": 1})], events=[("MODIFIED", {})]))
+
     def test_cancelled(self) -> None:
         cluster = FakeCluster([daemonset(2, {"observedGeneration": 2, "desiredNumberScheduled": 2})])
         started = time.monotonic()

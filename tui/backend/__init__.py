@@ -1,6 +1,4 @@
-"""What acts on the world, behind `tui.core.ports`: the cluster, the agents in it, certificates, and the
-studio.
-"""
+"""What acts on the world, behind `tui.core.ports`: the cluster, the agents in it, certificates, and the studio."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ class _Backend:
 
         return Kubeconfig(self._kubeconfig)
 
-    def agent(
-        self, cluster: ports.Cluster, namespace: str, pod: str, node: str, container: str
-    ) -> ports.Agent:
+    def agent(self, cluster: ports.Cluster, namespace: str, pod: str, node: str, container: str) -> ports.Agent:
         from tui.backend.agent import DataKitAgent
 
         return DataKitAgent(cluster, namespace, pod, node, container)

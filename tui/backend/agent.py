@@ -194,9 +194,7 @@ class DataKitAgent:
 
 
 def parse_elected(text: str) -> str:
-    """The status in `success::namespace|node(elected: …)`; other versions write the namespace first. ""
-    unknown.
-    """
+    """The status in `success::namespace|node(elected: …)`; other versions write the namespace first. "" unknown."""
     words = re.split(r"::|\|", text)[:2]
     return next((word for word in words if word in _STATUSES), "")
 

@@ -1,6 +1,4 @@
-"""What went wrong at the API server, in words: HTTP statuses and failed connections as errors of the
-wizard.
-"""
+"""What went wrong at the API server, in words: HTTP statuses and failed connections as errors of the wizard."""
 
 from __future__ import annotations
 
@@ -38,9 +36,7 @@ class CredentialsRefusedError(UnreachableError):
 
 
 def status_error(status: int, body: bytes | str | None, *, object: str, server: str) -> WizardError:
-    """The error for an answer that is not 2xx; `object` names what was asked for, e.g. "configmaps
-    datakit/conf".
-    """
+    """The error for an answer that is not 2xx; `object` names what was asked for, e.g. "configmaps datakit/conf"."""
     text = body.decode(errors="replace") if isinstance(body, bytes) else body or ""
     answer = _status_object(text)
     message = str(answer.get("message") or "").strip() if answer else text.strip()[:500]
@@ -129,9 +125,7 @@ def _forbidden(message: str, details: dict[str, Any], object: str, server: str) 
     else:
         return ForbiddenError(_("The API server forbids this."), object=object or server, why=message)
     full = (
-        resource
-        if not group
-        else f"{resource.partition('/')[0]}.{group}" + resource[len(resource.partition("/")[0]) :]
+        resource if not group else f"{resource.partition('/')[0]}.{group}" + resource[len(resource.partition("/")[0]) :]
     )
     what = _("You lack a right: {verb} {resource}").format(verb=verb, resource=full)
     if namespace:
@@ -141,9 +135,7 @@ def _forbidden(message: str, details: dict[str, Any], object: str, server: str) 
         object=object,
         why=message,
         remedy=_("Ask an administrator for it; this grants it:"),
-        command=role_snippet(
-            verb, full, namespace, name if verb not in ("list", "watch", "create") else "", user
-        ),
+        command=role_snippet(verb, full, namespace, name if verb not in ("list", "watch", "create") else "", user),
     )
 
 
@@ -179,16 +171,12 @@ def connection_error(error: Exception, server: str, proxy: str, *, writing: str 
     verification = _certificate_error(reason)
     if isinstance(reason, u3.ProxyError):
         what = _("The proxy {proxy} cannot be used.").format(proxy=proxy or "?")
-        return unreachable(
-            what, _cause(reason), _("Look at proxy-url in the kubeconfig and at HTTPS_PROXY, NO_PROXY.")
-        )
+        return unreachable(what, _cause(reason), _("Look at proxy-url in the kubeconfig and at HTTPS_PROXY, NO_PROXY."))
     if verification is not None:
         return _untrusted(verification, server)
     if isinstance(reason, u3.SSLError | ssl.SSLError):
         what = _("No TLS connection to the API server.")
-        return unreachable(
-            what, _cause(reason), _("Does the server speak plain HTTP, or ask for a certificate?")
-        )
+        return unreachable(what, _cause(reason), _("Does the server speak plain HTTP, or ask for a certificate?"))
     if isinstance(reason, u3.NameResolutionError | socket.gaierror):
         host = re.sub(r":\d+$", "", server.partition("://")[2].partition("/")[0])
         what = _("The name of the API server cannot be resolved: {host}").format(host=host)
@@ -225,17 +213,13 @@ def _untrusted(error: ssl.SSLCertVerificationError, server: str) -> UnreachableE
     why = error.verify_message or str(error)
     if "ostname mismatch" in why or "IP address mismatch" in why:
         what = _("The API server's certificate is for another name.")
-        remedy = _(
-            "Use a name that the certificate holds as server, or set tls-server-name in the kubeconfig."
-        )
+        remedy = _("Use a name that the certificate holds as server, or set tls-server-name in the kubeconfig.")
     elif "expired" in why or "not yet valid" in why:
         what = _("The API server's certificate is out of date, or this machine's clock is wrong.")
         remedy = _("Renew it on the cluster, or set the clock.")
     else:
         what = _("The API server's certificate is not signed by the authority that the kubeconfig names.")
-        remedy = _(
-            "Get a fresh kubeconfig of this cluster; something may also stand between you and the cluster."
-        )
+        remedy = _("Get a fresh kubeconfig of this cluster; something may also stand between you and the cluster.")
     return UnreachableError(what, object=server, why=why, remedy=remedy)
 
 

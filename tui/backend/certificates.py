@@ -1,6 +1,4 @@
-"""The certificates for etcd as a node has them, looked at through its DataKit pod. Keys never leave the
-node.
-"""
+"""The certificates for etcd as a node has them, looked at through its DataKit pod. Keys never leave the node."""
 
 from __future__ import annotations
 

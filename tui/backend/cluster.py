@@ -25,7 +25,7 @@ from tui.backend import exec_stream, rollout
 from tui.backend.api_errors import CredentialsRefusedError, connection_error, status_error
 from tui.backend.endpoint import Endpoint, without_userinfo
 from tui.backend.exec_credentials import Credential
-from tui.backend.identity import Identity
+from tui.backend.identity import Identity, validity_problem
 from tui.backend.watch import WatchStream
 from tui.core.errors import NotFoundError, RefusedError, StaleError, UnreachableError, UsageError
 from tui.core.ports import POD, Access, Applied, ExecResult, Kind, Object, Rollout
@@ -34,6 +34,7 @@ from tui.i18n import _
 _TIMEOUT_S = (5, 30)  # to connect, and between two reads
 _PAGE = 500
 _WATCH_SILENCE_S = 90  # bookmarks come each minute: longer silence is a dead peer
+_MOST_RETRY_AFTER_S = 5.0
 _USER_AGENT = "datakit-wizard"
 
 # The class below has a method `list`, so its annotations cannot say it.
@@ -42,10 +43,16 @@ Query = list[tuple[str, str]]
 Verdicts = list[bool]
 
 
+class _Retry(urllib3.Retry):
+    """urllib3's retries, which wait as long as Retry-After says: here a busy server may ask for a few seconds."""
+
+    def get_retry_after(self, response: urllib3.BaseHTTPResponse) -> float | None:
+        asked = super().get_retry_after(response)
+        return None if asked is None else min(asked, _MOST_RETRY_AFTER_S)
+
+
 class _Rest(RESTClientObject):
-    """The client's transport with our TLS context and identity headers, of which some may come several
-    times.
-    """
+    """The client's transport with our TLS context and identity headers, of which some may come several times."""
 
     def __init__(self, configuration: Configuration, context: ssl.SSLContext | None) -> None:
         super().__init__(configuration)
@@ -61,9 +68,7 @@ class _Rest(RESTClientObject):
 
 
 class KubernetesCluster:
-    """`tui.core.ports.Cluster` for one context. Makes no request until asked; safe to use from several
-    threads.
-    """
+    """`tui.core.ports.Cluster` for one context. Makes no request until asked; safe to use from several threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.context = endpoint.context
@@ -180,9 +185,7 @@ class KubernetesCluster:
         return Applied(answer, warnings)
 
     def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete the object if it still has this uid. Raises StaleError where it has another,
-        NotFoundError.
-        """
+        """Delete the object if it still has this uid. Raises StaleError where it has another, NotFoundError."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
         self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
 
@@ -245,7 +248,7 @@ class KubernetesCluster:
                     argv,
                     container=container,
                     headers=self._identity.headers(credential),
-                    tls=self._tls,
+                    tls=self._identity.tls(credential),
                     tls_server_name=self._endpoint.tls_server_name,
                     proxy=self._proxy,
                     object=target,
@@ -318,9 +321,7 @@ class KubernetesCluster:
         whole: bool = False,
         timeout_s: tuple[float, float] | None = None,
     ) -> urllib3.HTTPResponse:
-        """Send one request; a read whose kept-alive connection had died, or whose credential had expired,
-        once more.
-        """
+        """Send one request; a read whose kept-alive connection had died, or whose credential had expired, once more."""
         for last in (False, True):
             client, credential = self._connect()
             try:
@@ -340,7 +341,10 @@ class KubernetesCluster:
             except ApiException as error:
                 if error.status == 401 and not last and self._identity.renew(credential):
                     continue
-                raise status_error(error.status, error.body, object=object, server=self.server) from None
+                refusal = status_error(error.status, error.body, object=object, server=self.server)
+                if error.status == 401 and (out_of_date := validity_problem(credential.cert)):
+                    refusal.why = out_of_date
+                raise refusal from None
             except urllib3.exceptions.HTTPError as error:
                 reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
                 if isinstance(reason, urllib3.exceptions.ProtocolError) and not writing and not last:
@@ -364,7 +368,7 @@ class KubernetesCluster:
         configuration = Configuration(host=endpoint.server)
         configuration.verify_ssl = not endpoint.insecure
         configuration.tls_server_name = endpoint.tls_server_name or None
-        configuration.retries = urllib3.Retry(
+        configuration.retries = _Retry(
             total=2,
             connect=2,
             read=0,

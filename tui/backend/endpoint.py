@@ -23,9 +23,7 @@ Entry = dict[str, Any]
 
 @dataclass
 class Merged:
-    """Several kubeconfig files as one: each entry with the folder of its file, to which its paths are
-    relative.
-    """
+    """Several kubeconfig files as one: each entry with the folder of its file, to which its paths are relative."""
 
     clusters: dict[str, tuple[Entry, Path]] = field(default_factory=dict)
     users: dict[str, tuple[Entry, Path]] = field(default_factory=dict)
@@ -71,9 +69,7 @@ class Endpoint:
 
 
 def time_scale(cluster: Entry) -> float:
-    """How much faster time runs in a practice lab, as its kubeconfig says; 1 for every server not on
-    loopback.
-    """
+    """How much faster time runs in a practice lab, as its kubeconfig says; 1 for every server not on loopback."""
     host = urlsplit(text_of(cluster, "server")).hostname or ""
     try:
         if not (host == "localhost" or ip_address(host).is_loopback):
@@ -208,9 +204,7 @@ def _impersonation(user: Entry, name: str, refuse: Any) -> Impersonation | None:
 
 
 def _pem(entry: Entry, key: str, folder: Path, owner: str, refuse: Any) -> str:
-    """PEM text of `key`: inline (`key-data`, which wins) or from the file it names, relative to the
-    kubeconfig.
-    """
+    """PEM text of `key`: inline (`key-data`, which wins) or from the file it names, relative to the kubeconfig."""
     try:
         if data := text_of(entry, f"{key}-data"):
             return base64.b64decode("".join(data.split()), validate=True).decode()

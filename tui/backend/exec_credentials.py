@@ -34,9 +34,7 @@ _running: set[subprocess.Popen[bytes]] = set()
 
 @dataclass(frozen=True)
 class ExecPlugin:
-    """The `exec` part of a kubeconfig user. `cluster` is what provideClusterInfo passes on, None when it is
-    off.
-    """
+    """The `exec` part of a kubeconfig user. `cluster` is what provideClusterInfo passes on, None when it is off."""
 
     command: str
     context: str
@@ -55,9 +53,7 @@ class ExecPlugin:
 
 @dataclass(frozen=True)
 class Credential:
-    """A bearer token, or a client certificate with its key (PEM); `expires_s` is unix time, 0 where it
-    never does.
-    """
+    """A bearer token, or a client certificate with its key (PEM); `expires_s` is unix time, 0 where it never does."""
 
     token: str = field(default="", repr=False)
     cert: str = field(default="", repr=False)
@@ -66,9 +62,7 @@ class Credential:
 
 
 class ExecCredentials:
-    """The credential of one plugin, kept until it expires. Safe to call from several threads: the plugin
-    runs once.
-    """
+    """The credential of one plugin, kept until it expires. Safe to call from several threads: the plugin runs once."""
 
     def __init__(self, plugin: ExecPlugin, timeout_s: float = TIMEOUT_S) -> None:
         self._plugin = plugin
@@ -77,9 +71,7 @@ class ExecCredentials:
         self._credential: Credential | None = None
 
     def get(self) -> Credential:
-        """The credential. Raises UnreachableError when the plugin fails, UsageError when it needs a
-        terminal.
-        """
+        """The credential. Raises UnreachableError when the plugin fails, UsageError when it needs a terminal."""
         with self._lock:
             held = self._credential
             if held and (not held.expires_s or held.expires_s - _RENEW_BEFORE_S > time.time()):
@@ -137,9 +129,9 @@ def run_plugin(plugin: ExecPlugin, timeout_s: float = TIMEOUT_S) -> Credential:
 def needs_terminal(plugin: ExecPlugin) -> UsageError:
     """The error for a plugin that says it always needs a terminal (`interactiveMode: Always`)."""
     return UsageError(
-        _(
-            "The credential plugin {name} needs a terminal to ask for a login, and the wizard's is taken."
-        ).format(name=plugin.name),
+        _("The credential plugin {name} needs a terminal to ask for a login, and the wizard's is taken.").format(
+            name=plugin.name
+        ),
         object=_("context {context}").format(context=plugin.context),
         why=_("interactiveMode is Always in the kubeconfig."),
         remedy=_(
@@ -156,9 +148,7 @@ def redact(text: str) -> str:
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", "***", text, flags=re.S
     )
     text = re.sub(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*", "***", text)
-    return re.sub(
-        r"(?i)\b(bearer\s+|(?:\w*token|password|secret)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,]+", r"\1***", text
-    )
+    return re.sub(r"(?i)\b(bearer\s+|(?:\w*token|password|secret)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,]+", r"\1***", text)
 
 
 def _read(answer: Any, api_version: str) -> Credential:
@@ -173,9 +163,7 @@ def _read(answer: Any, api_version: str) -> Credential:
         )
     status = answer.get("status")
     status = status if isinstance(status, dict) else {}
-    token, cert, key = (
-        str(status.get(name) or "") for name in ("token", "clientCertificateData", "clientKeyData")
-    )
+    token, cert, key = (str(status.get(name) or "") for name in ("token", "clientCertificateData", "clientKeyData"))
     if bool(cert) != bool(key):
         raise ValueError(_("its answer has a certificate or a key, but not both"))
     if not token and not cert:

@@ -12,6 +12,7 @@ import ssl
 import tempfile
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -60,9 +61,7 @@ class Identity:
         return found
 
     def tls(self, credential: Credential) -> ssl.SSLContext | None:
-        """The TLS context, the same object while the client certificate stays the same; None for plain
-        HTTP.
-        """
+        """The TLS context, the same object while the client certificate stays the same; None for plain HTTP."""
         if not self.endpoint.server.startswith("https:"):
             return None
         with self._lock:
@@ -122,6 +121,26 @@ def _context(endpoint: Endpoint, credential: Credential) -> ssl.SSLContext:
             what = _("The client certificate and key of the context do not belong together, or are not PEM.")
             raise _unusable(endpoint, what) from None
     return context
+
+
+def validity_problem(pem: str) -> str:
+    """What is wrong with the dates of a client certificate, which TLS does not tell the client; "" if nothing is."""
+    if not pem:
+        return ""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+    except ValueError:
+        return ""
+    now = datetime.now(UTC)
+    if certificate.not_valid_after_utc < now:
+        return _("The client certificate expired on {date:%Y-%m-%d}.").format(date=certificate.not_valid_after_utc)
+    if certificate.not_valid_before_utc > now:
+        return _(
+            "The client certificate is valid from {date:%Y-%m-%d %H:%M} UTC on; look at this machine's clock."
+        ).format(date=certificate.not_valid_before_utc)
+    return ""
 
 
 def _unusable(endpoint: Endpoint, what: str) -> UsageError:

@@ -27,9 +27,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class Kubeconfig:
-    """The contexts that kubectl would see: `--kubeconfig`, else $KUBECONFIG, else ~/.kube/config, else
-    in-cluster.
-    """
+    """The contexts that kubectl would see: `--kubeconfig`, else $KUBECONFIG, else ~/.kube/config, else in-cluster."""
 
     def __init__(
         self, path: str = "", environ: Mapping[str, str] = os.environ, service_account: Path = SERVICE_ACCOUNT
@@ -47,9 +45,7 @@ class Kubeconfig:
         return [Path(self._environ.get("HOME") or Path.home()) / ".kube" / "config"]
 
     def contexts(self) -> list[Context]:
-        """Every context, the current one marked, and why it cannot be used where that shows without the
-        network.
-        """
+        """Every context, the current one marked, and why it cannot be used where that shows without the network."""
         merged = self._load()
         if merged is None:
             endpoint = self._in_cluster()
@@ -77,9 +73,7 @@ class Kubeconfig:
         return found
 
     def resolve(self, context: str) -> Endpoint:
-        """The endpoint of one context, or ("") of the current one. Raises UsageError where it cannot be
-        used.
-        """
+        """The endpoint of one context, or ("") of the current one. Raises UsageError where it cannot be used."""
         merged = self._load()
         if merged is None:
             if context and context != IN_CLUSTER:
@@ -175,9 +169,7 @@ def _read_yaml(path: Path) -> Entry:
 
 
 def _merge(merged: Merged, path: Path, document: Entry) -> None:
-    """Add one file: what an earlier file has said stays (kubectl: the first file to set a value or a name
-    wins).
-    """
+    """Add one file: what an earlier file has said stays (kubectl: the first file to set a value or a name wins)."""
     merged.current = merged.current or text_of(document, "current-context")
     for section, key, into in (
         ("clusters", "cluster", merged.clusters),

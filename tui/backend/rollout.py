@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tui.backend.pods import containers, failures, is_ready, new_pods, node_of, node_states, reason_of, selector
@@ -104,7 +105,7 @@ class _Follower:
     def __init__(self, cluster: KubernetesCluster, namespace: str, name: str) -> None:
         self._cluster, self._namespace, self._name = cluster, namespace, name
         self._object = cluster.get(DAEMON_SET, namespace, name)
-        self._error: WizardError | None = None
+        self._error: Exception | None = None
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._stream: WatchStream | None = None
@@ -132,7 +133,8 @@ class _Follower:
         while not self._stopped.is_set():
             try:
                 if watching:
-                    self._watch()
+                    with suppress(StaleError):  # the version is too old: get the object again
+                        self._watch()
                 else:
                     self._stopped.wait(_POLL_S)
                 self._see(self._cluster.get(DAEMON_SET, self._namespace, self._name))
@@ -141,17 +143,16 @@ class _Follower:
                 if not watching:
                     return self._fail(error)
                 watching = False  # `watch` is a right of its own; without it we ask
-            except StaleError:
-                continue
             except UnreachableError as error:
                 away_since = away_since or time.monotonic()
                 if time.monotonic() - away_since > _AWAY_S:
                     return self._fail(error)
                 self._stopped.wait(1)
-            except WizardError as error:
+            except Exception as error:  # noqa: BLE001 - it is raised in the thread that waits
                 return self._fail(error)
 
     def _watch(self) -> None:
+        """Follow the changes for some minutes; returns when the whole object should be read again."""
         version = self._object["metadata"]["resourceVersion"]
         until = time.monotonic() + _REFRESH_S
         while not self._stopped.is_set() and time.monotonic() < until:
@@ -160,16 +161,20 @@ class _Follower:
             if self._stopped.is_set():
                 stream.stop()
             started = time.monotonic()
+            expired = False
             for kind, object in stream:
-                if kind == "ERROR":  # 410: the version is too old; get the object again
-                    return
+                if kind == "ERROR":
+                    expired = True
+                    break
                 version = object["metadata"]["resourceVersion"]
                 if kind == "DELETED":
                     raise NotFoundError(_("The DaemonSet was deleted."), object=f"{self._namespace}/{self._name}")
                 if kind != "BOOKMARK":
                     self._see(object)
-            if time.monotonic() - started < 1:  # a stream that ends at once: ask instead of spinning
+            if time.monotonic() - started < 1:  # a stream that ends at once: ask at a decent pace instead of spinning
                 self._stopped.wait(_POLL_S)
+                return
+            if expired:
                 return
 
     def _see(self, object: Object) -> None:
@@ -177,7 +182,7 @@ class _Follower:
             self._object = object
             self._changed.set()
 
-    def _fail(self, error: WizardError) -> None:
+    def _fail(self, error: Exception) -> None:
         self._error = error
         self._changed.set()
 

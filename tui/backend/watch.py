@@ -15,9 +15,7 @@ from tui.core.ports import Object
 
 
 class WatchStream:
-    """The events of one watch as (type, object). `stop` ends it from any thread; a broken connection ends
-    it too.
-    """
+    """The events of one watch as (type, object). `stop` ends it from any thread; a broken connection ends it too."""
 
     def __init__(self, response: urllib3.HTTPResponse) -> None:
         self._response = response
@@ -37,5 +35,5 @@ class WatchStream:
 
     def stop(self) -> None:
         """End the iteration in whichever thread it runs."""
-        with suppress(OSError, RuntimeError, ValueError):
+        with suppress(OSError, RuntimeError, ValueError, AttributeError):  # urllib3 < 2.3 cannot: then it times out
             self._response.shutdown()
