@@ -404,6 +404,7 @@ class TestBrokenConnections:
             with pytest.raises(UnreachableError, match="The proxy") as caught:
                 cluster(tmp_path, server="https://10.255.255.1:6443", cluster={"proxy-url": proxy}).version()
             assert it.asked[0].method == "CONNECT"
+            assert it.asked[0].header("proxy-authorization") == ["Basic " + base64.b64encode(b"me:s3cr3t").decode()]
             assert it.url.removeprefix("http://") in caught.value.what
             assert "s3cr3t" not in str(caught.value)
 

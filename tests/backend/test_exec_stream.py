@@ -15,11 +15,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from backend_stubs import recorded, write_kubeconfig
+from backend_stubs import Reply, recorded, stub, write_kubeconfig
+from control_planes import practice
 
 from tui.backend import connect
 from tui.core.errors import DeadlineError, NotFoundError, UnreachableError, WizardError
 from tui.core.ports import Cluster, ExecResult
+from tui.lab.pki import Authority
 
 RECORDED: list[dict[str, Any]] = recorded("exec.json")
 
@@ -237,3 +239,31 @@ def test_a_dead_server(tmp_path: Path) -> None:
     path = write_kubeconfig(tmp_path / "config", server="http://127.0.0.1:1")
     with pytest.raises(UnreachableError, match="No connection"):
         connect(str(path)).clusters().connect("").exec("a", "b", "c", ["ls"])
+
+
+def test_a_name_that_does_not_resolve(tmp_path: Path) -> None:
+    path = write_kubeconfig(tmp_path / "config", server="https://no-such-host.invalid:6443")
+    with pytest.raises(UnreachableError, match="cannot be resolved"):
+        connect(str(path)).clusters().connect("").exec("a", "b", "c", ["ls"])
+
+
+def test_another_authority(tmp_path: Path) -> None:
+    ours = base64.b64encode(Authority("ours").pem).decode()
+    with practice() as plane:
+        (context,) = [each for each in connect(str(plane.kubeconfig)).clusters().contexts() if each.current]
+        path = write_kubeconfig(
+            tmp_path / "config", server=context.server, cluster={"certificate-authority-data": ours}
+        )
+        with pytest.raises(UnreachableError, match="not signed by the authority"):
+            connect(str(path)).clusters().connect("").exec("a", "b", "c", ["ls"])
+
+
+def test_a_proxy_carries_the_stream_and_is_named_when_it_fails(tmp_path: Path) -> None:
+    with stub(lambda _asked: Reply(407, b"who are you")) as it:
+        proxy = it.url.replace("//", "//me:s3cr3t@")
+        path = write_kubeconfig(tmp_path / "config", server="https://10.255.255.1:6443", cluster={"proxy-url": proxy})
+        with pytest.raises(UnreachableError, match="The proxy") as caught:
+            connect(str(path)).clusters().connect("").exec("a", "b", "c", ["ls"])
+        assert [each.method for each in it.asked] == ["CONNECT"]
+        assert it.asked[0].header("proxy-authorization") == ["Basic " + base64.b64encode(b"me:s3cr3t").decode()]
+        assert "s3cr3t" not in str(caught.value)

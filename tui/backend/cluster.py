@@ -13,7 +13,7 @@ import ssl
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import urllib3
 from kubernetes.client import ApiClient, Configuration
@@ -385,6 +385,9 @@ class KubernetesCluster:
         self._proxy = "" if bypassed else configuration.proxy or ""
         if self._proxy.startswith("socks"):
             raise UsageError(_("The proxy of the environment is a SOCKS proxy, which the wizard cannot use."))
+        if (login := urlsplit(self._proxy)).username:  # neither urllib3 nor the client sends it by itself
+            secret = f"{unquote(login.username or '')}:{unquote(login.password or '')}"
+            configuration.proxy_headers = urllib3.make_headers(proxy_basic_auth=secret)
         if endpoint.insecure:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # they would be painted over the screen
         client = ApiClient(configuration)

@@ -10,12 +10,15 @@ import json
 import ssl
 import time
 from collections.abc import Sequence
+from socket import gaierror
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
 
 import websocket
+from urllib3.exceptions import ProxyError
 
 from tui.backend.api_errors import connection_error, status_error
+from tui.backend.endpoint import without_userinfo
 from tui.core.errors import DeadlineError, UnreachableError, WizardError
 from tui.core.ports import ExecResult
 from tui.i18n import _
@@ -88,10 +91,19 @@ def run(
         except (OSError, websocket.WebSocketException) as error:
             if isinstance(error, TimeoutError) and not isinstance(error, ssl.SSLError):
                 raise _too_late(object, timeout_s) from None
-            raise connection_error(error, server, proxy) from None
+            raise connection_error(_as_urllib3(error), server, without_userinfo(proxy)) from None
         return _collect(socket, deadline, object, timeout_s)
     finally:
         socket.shutdown()  # type: ignore[no-untyped-call]
+
+
+def _as_urllib3(error: Exception) -> Exception:
+    """websocket-client's own wrappings in the form that a failed REST request has."""
+    if isinstance(error, websocket.WebSocketAddressException):
+        return gaierror(*error.args)
+    if isinstance(error, websocket.WebSocketProxyException):
+        return ProxyError(str(error), error)
+    return error
 
 
 def _verification(tls: ssl.SSLContext) -> dict[str, Any]:
