@@ -42,7 +42,7 @@ def environment(tmp_path: Path, *, etcd: bool) -> dict[str, str]:
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tui.lab", "--interval", "500ms", *arguments]
+    return [sys.executable, "-m", "tui.cli", "lab", "--interval", "500ms", *arguments]
 
 
 def first_line(process: subprocess.Popen[bytes]) -> dict[str, Any]:
@@ -136,12 +136,15 @@ def test_signals_end_it_and_nothing_is_left(tmp_path: Path, number: signal.Signa
         assert_nothing_is_left(tmp_path, pids, ports)
 
 
-def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "reached", ["", "nodes/cp-1", "studio.sqlite", "etcd", "kubeconfig", "nodes/cp-1/root/datakit_cache"]
+)
+def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path, reached: str) -> None:
     process = subprocess.Popen(
         command(), stdout=subprocess.PIPE, env=environment(tmp_path, etcd=True), start_new_session=True
     )
     try:
-        wait_for(lambda: any(path.name.startswith("datakit-wizard-lab-") for path in tmp_path.iterdir()))
+        wait_for(lambda: any(tmp_path.glob(f"datakit-wizard-lab-*/{reached}")))
         pids = [process.pid, *descendants(process.pid)]
         process.send_signal(signal.SIGTERM)
         assert process.wait(STOP_S) == 0
@@ -194,7 +197,7 @@ def test_bare(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         (["--fault", "nope"], "There is no such fault: nope"),
-        (["--nodes", "0"], "These options make no lab."),
+        (["--nodes", "27"], "These options make no lab."),
         (["--interval", "1ms"], "The interval must be at least"),
     ],
 )

@@ -97,12 +97,16 @@ class StandInEtcd:
     @classmethod
     async def start(cls, nodes: Sequence[Node], rng: random.Random) -> StandInEtcd:
         etcd = cls()
-        for node in nodes:
-            pki = node.path(ETCD_FOLDER)
-            server = StandIn(leader=node is nodes[0], rng=random.Random(rng.random()))
-            client, metrics = await server.start(pki / "server.crt", pki / "server.key", pki / "ca.crt")
-            etcd._servers[node.name] = server
-            etcd.members += (Member(node, Socket("127.0.0.1", client), Socket("127.0.0.1", metrics)),)
+        try:
+            for node in nodes:
+                pki = node.path(ETCD_FOLDER)
+                server = StandIn(leader=node is nodes[0], rng=random.Random(rng.random()))
+                etcd._servers[node.name] = server
+                client, metrics = await server.start(pki / "server.crt", pki / "server.key", pki / "ca.crt")
+                etcd.members += (Member(node, Socket("127.0.0.1", client), Socket("127.0.0.1", metrics)),)
+        except BaseException:
+            await etcd.stop()
+            raise
         return etcd
 
     async def stop_member(self, node: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tui.i18n import _
+
 CONTROL_PLANE = "control-plane"
 WORKER = "worker"
 
@@ -44,7 +46,8 @@ def make_nodes(folder: Path, count: int, control_planes: int = 1) -> tuple[Node,
     Raises ValueError where the numbers make no cluster.
     """
     if not 1 <= control_planes <= count or count > _LAST - _FIRST + 1:
-        raise ValueError(f"a lab has 1 to {_LAST - _FIRST + 1} nodes, of which at least one is control plane")
+        most = _LAST - _FIRST + 1
+        raise ValueError(_("A lab has 1 to {most} nodes, the first of them control plane.").format(most=most))
     nodes = []
     for index in range(count):
         control = index < control_planes

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import datetime
 import random
 import secrets
@@ -96,8 +97,12 @@ class Lab:
         try:
             await self._start_studio()
             await self._start_control_plane()
-        finally:
             self.etcd = await etcd
+        except BaseException:
+            etcd.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                self.etcd = await etcd  # it may have been ready already; then stop() ends it
+            raise
         if "member-down" in self._faults:
             await self._stop_member(members[-1])
         await self._until_rolled_out()
