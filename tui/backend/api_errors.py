@@ -127,11 +127,12 @@ def _forbidden(message: str, details: dict[str, Any], object: str, server: str) 
     full = (
         resource if not group else f"{resource.partition('/')[0]}.{group}" + resource[len(resource.partition("/")[0]) :]
     )
-    what = _("You lack a right: {verb} {resource}").format(verb=verb, resource=full)
     if namespace:
-        what += _(" in namespace {namespace}").format(namespace=namespace)
+        what = _("You lack a right: {verb} {resource} in namespace {namespace}")
+    else:
+        what = _("You lack a right: {verb} {resource}")
     return ForbiddenError(
-        what,
+        what.format(verb=verb, resource=full, namespace=namespace),
         object=object,
         why=message,
         remedy=_("Ask an administrator for it; this grants it:"),
