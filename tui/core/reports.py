@@ -38,6 +38,7 @@ def as_json(report: Report) -> str:
     for result in report.results:
         check = asdict(result)
         check["causes"] = list(result.causes)
+        del check["blocked_by"]  # told in skipped_because
         checks.append(check)
     document = {
         "schema": SCHEMA,
@@ -82,19 +83,30 @@ def as_text(report: Report, *, short: bool = False, ascii_only: bool = False) ->
 
 
 def _category(category: str, results: Sequence[Result], short: bool, ascii_only: bool) -> list[str]:
-    quiet = [r for r in results if r.status == "pass" or (r.status == "skip" and r.severity == INFO)]
+    """What is not well in full; the rest counted: what passed, and what another check kept from being made."""
     marks = ASCII_MARKS if ascii_only else MARKS
-    if len(quiet) == len(results):
-        count = ngettext("{n} check passed", "{n} checks passed", len(results)).format(n=len(results))
-        return [] if short else [f"{marks['pass']} {category}: {count}"]
+    passed = [r for r in results if r.status == "pass"]
+    blocked = [r for r in results if r.status == "skip" and r.blocked_by]
+    told = [r for r in results if r not in passed and r not in blocked and not _needless(r)]
     lines = []
-    for result in results:
-        if short and result in quiet:
-            continue
+    for result in told:
         lines.append(f"{line(result, ascii_only=ascii_only)}  [{result.id}]")
-        if not short and result not in quiet:
-            lines += [f"    {detail}" for detail in _details(result)]
+        lines += [] if short else [f"    {detail}" for detail in _details(result)]
+    if passed and not short:
+        count = ngettext("{n} check passed", "{n} checks passed", len(passed)).format(n=len(passed))
+        lines.append(f"{marks['pass']} {category}: {count}")
+    for root in dict.fromkeys(r.blocked_by for r in blocked):
+        n = sum(r.blocked_by == root for r in blocked)
+        count = ngettext("{n} check not made, for {id}", "{n} checks not made, for {id}", n).format(n=n, id=root)
+        lines.append(f"{marks['skip']} {category}: {count}")
+    if not lines and not short:
+        lines.append(f"{marks['skip']} {category}: {results[0].skipped_because}")
     return lines
+
+
+def _needless(result: Result) -> bool:
+    """Whether a check was skipped because there is nothing of its kind to look at."""
+    return result.status == "skip" and result.severity == INFO
 
 
 def verdict_line(report: Report) -> str:
@@ -104,7 +116,8 @@ def verdict_line(report: Report) -> str:
     if first:
         return f"{sentence} {_('First broken hop')}: {first.id}: {first.found}"
     if report.verdict == "inconclusive":
-        skipped = [r for r in report.results if r.severity == REQUIRED and r.status in ("skip", "pending")]
+        required = [r for r in report.results if r.severity == REQUIRED and not r.blocked_by]
+        skipped = [r for r in required if r.status in ("skip", "pending")]
         reasons = dict.fromkeys(r.skipped_because or r.found for r in skipped)
         remedies = dict.fromkeys(r.remedy for r in skipped if r.remedy)
         return "\n".join([sentence, *(f"  {r}" for r in reasons), *(f"  {r}" for r in remedies)])

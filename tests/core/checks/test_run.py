@@ -66,7 +66,8 @@ def test_what_needs_a_failed_check_is_skipped_naming_it(monkeypatch: pytest.Monk
     )
     assert results["a/one"].status == "fail"
     assert "a/one" in results["a/two"].skipped_because
-    assert "a/two" in results["a/three"].skipped_because
+    assert "a/one" in results["a/three"].skipped_because
+    assert results["a/three"].blocked_by == "a/one"
 
 
 def test_what_is_not_needed_takes_nothing_from_the_proof(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:

@@ -60,7 +60,14 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd/fed", REQUIRED, N_("DataKit hands them on"), etcd.fed, ("conf/loaded", "etcd/answers"), True),
     Check("dataway/uploaded", REQUIRED, N_("DataKit's uploads are accepted"), etcd.uploaded, ("etcd/fed",), True),
     Check("studio/key", REQUIRED, N_("The API key opens the workspace"), studio.key),
-    Check("studio/series", REQUIRED, N_("etcd's series arrive"), studio.series, ("studio/key", "etcd/fed"), True),
+    Check(
+        "studio/series",
+        REQUIRED,
+        N_("etcd's series arrive"),
+        studio.series,
+        ("studio/key", "conf/mounted", "etcd/fed"),
+        True,
+    ),
     Check(
         "studio/cluster-tag",
         REQUIRED,
@@ -135,13 +142,14 @@ def _blocked(check: Check, results: dict[str, Result]) -> Finding | None:
             continue
         if before.status == "skip" and before.severity == INFO:
             continue
-        if before.status == "fail":
-            why = _("{id} failed.").format(id=need)
-            return Finding("skip", skipped_because=why)
-        # A studio check can prove the whole way by itself, whatever could not be looked at in the cluster.
-        if before.status == "skip" and check.id.startswith("studio/") and not need.startswith("studio/"):
+        # The studio can prove the whole way by itself, whatever could not be looked at in the cluster.
+        if before.status == "skip" and check.id.startswith("studio/") and need.startswith("etcd/"):
             continue
-        return Finding("skip", skipped_because=_("{id} was skipped.").format(id=need), remedy=before.remedy)
+        root = before.blocked_by or need
+        if results[root].status == "fail":
+            return Finding("skip", skipped_because=_("{id} failed.").format(id=root), blocked_by=root)
+        why = _("{id} was skipped: {why}").format(id=root, why=results[root].skipped_because)
+        return Finding("skip", skipped_because=why, remedy=before.remedy, blocked_by=root)
     return None
 
 
@@ -189,6 +197,7 @@ def _result(check: Check, finding: Finding, facts: Facts, begun: float) -> Resul
         remedy=finding.remedy,
         command=finding.command,
         skipped_because=finding.skipped_because,
+        blocked_by=finding.blocked_by,
         first_seen=datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds") if passed else None,
         elapsed_ms=int((now - begun) * 1000),
     )

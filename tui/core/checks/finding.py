@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """The outcome of one look; texts are translated. `needed` is False where a skip takes nothing from the proof."""
+    """The outcome of one look; texts are translated.
+
+    `needed` is False where a skip takes nothing from the proof; `blocked_by` is the check that a skip goes back to.
+    """
 
     status: str
     looked_at: str = ""
@@ -18,6 +21,7 @@ class Finding:
     command: str = ""
     skipped_because: str = ""
     needed: bool = True
+    blocked_by: str = ""
 
 
 def passed(found: str, *, looked_at: str = "", object: str = "") -> Finding:

@@ -30,7 +30,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """One check's outcome; `status` is "pass", "warn", "fail", "skip" or, while it is asked again, "pending"."""
+    """One check's outcome; `status` is "pass", "warn", "fail", "skip" or, while it is asked again, "pending".
+
+    `blocked_by` is the id of the check without which this one could not be made, "" where it was looked at.
+    """
 
     id: str
     context: str
@@ -48,6 +51,7 @@ class Result:
     skipped_because: str = ""
     first_seen: str | None = None
     elapsed_ms: int = 0
+    blocked_by: str = ""
 
 
 @dataclass(frozen=True)
