@@ -77,7 +77,7 @@ CHECKS: tuple[Check, ...] = (
         True,
     ),
     Check("studio/fresh", REQUIRED, N_("They are fresh"), studio.fresh, ("studio/series",), True),
-    Check("views/etcd", INFO, N_("The ETCD view exists"), studio.etcd_view, ("studio/key",)),
+    Check("views/etcd", INFO, N_("The ETCD view exists"), studio.etcd_view, ("studio/key", "datakit/found")),
 )
 
 
@@ -188,7 +188,7 @@ def _result(check: Check, finding: Finding, facts: Facts, begun: float) -> Resul
         route=ROUTE,
         category=check.category,
         severity=check.severity if finding.needed else INFO,
-        status=finding.status if not (finding.status == "fail" and check.severity == WARNING) else "warn",
+        status="warn" if finding.status == "fail" and check.severity != REQUIRED else finding.status,
         title=_(check.title),
         looked_at=finding.looked_at,
         found=finding.found,
