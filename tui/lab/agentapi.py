@@ -11,10 +11,7 @@ from dataclasses import dataclass, field
 
 from tui.lab.feeds import Counters
 from tui.lab.network import Request, Response
-from tui.lab.settings import Settings
-
-VERSION = "1.84.1"
-COMMIT = "9264e037c4"
+from tui.lab.settings import COMMIT, VERSION, Settings
 
 # What addresses other than loopback may call (httpapi: the built-in list of public APIs).
 _PUBLIC = ("/v1/ping", "/v1/ntp", "/v1/write/")

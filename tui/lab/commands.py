@@ -21,9 +21,7 @@ from tui.core.ports import ExecResult
 from tui.lab.container import Container
 from tui.lab.curl import curl
 from tui.lab.network import Network
-
-VERSION = "1.84.1"
-_COMMIT = "9264e037c4"
+from tui.lab.settings import COMMIT, VERSION
 
 
 @dataclass(frozen=True)
@@ -290,7 +288,7 @@ async def _datakit(shell: Shell, arguments: Sequence[str], stdin: bytes) -> Exec
     if list(arguments[:1]) == ["version"]:
         lines = [
             f"       Version: {VERSION}",
-            f"        Commit: {_COMMIT}",
+            f"        Commit: {COMMIT}",
             "        Branch: master",
             " Build At(UTC): 2025-10-29 00:00:00",
             "Golang Version: go version go1.21.9 linux/amd64",

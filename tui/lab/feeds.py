@@ -14,7 +14,7 @@ from http import HTTPStatus
 from tui.core.prom import lineprotocol
 from tui.core.prom.collector import Point
 from tui.lab.network import Network, NetworkError
-from tui.lab.settings import Settings, api_url
+from tui.lab.settings import VERSION, Settings, api_url
 
 Log = Callable[[str, str, str, str], None]  # level, module, where in the source, message
 
@@ -96,7 +96,7 @@ class Uploader:
             "Content-Type": "application/line-protocol",
             "Content-Encoding": "gzip",
             "X-Points": str(len(points)),
-            "User-Agent": f"datakit-linux-amd64/1.84.1/{self._settings.hostname}",
+            "User-Agent": f"datakit-linux-amd64/{VERSION}/{self._settings.hostname}",
         }
         try:
             answer = await self._network.request(

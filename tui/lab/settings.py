@@ -10,6 +10,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from tui.lab.nodes import Node
 
+VERSION = "1.84.1"
+COMMIT = "9264e037c4"
+
 _TAG_VALUE = re.compile(r"__datakit_(hostname|ip|id)$")
 
 

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from tui.lab.client import Object
 from tui.lab.nodes import KUBELET_VERSION, Node
 from tui.lab.pki import ETCD_FOLDER
+from tui.lab.settings import VERSION
 
 NAMESPACE = "datakit"
 CLUSTER_NAME = "lab"
 CONFIG_MAP = "datakit-conf"
 CSA = "kubectl-client-side-apply"
 DATAWAY_HOST = "openway.lab.example"
-IMAGE = "pubrepo.guance.com/datakit/datakit:1.84.1"
+IMAGE = f"pubrepo.guance.com/datakit/datakit:{VERSION}"
 VIEWER = "viewer"
 ADMIN = "admin"
 ADMINS = "kubeadm:cluster-admins"
