@@ -87,17 +87,20 @@ def server_files(authority: Authority) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def make_server(authority: Authority, server_files: tuple[Path, Path]):  # noqa: ANN201
+def make_server(authority: Authority, server_files: tuple[Path, Path]):
     def make(**more: object) -> ApiServer:
         return ApiServer(
-            server_cert=server_files[0], server_key=server_files[1], client_ca=authority.path, **more  # type: ignore[arg-type]
+            server_cert=server_files[0],
+            server_key=server_files[1],
+            client_ca=authority.path,
+            **more,  # type: ignore[arg-type]
         )
 
     return make
 
 
 @pytest.fixture
-async def server(make_server) -> AsyncIterator[ApiServer]:  # noqa: ANN001
+async def server(make_server) -> AsyncIterator[ApiServer]:
     found = make_server()
     await found.start()
     yield found

@@ -1,7 +1,7 @@
 """Replays recorded exchanges with a real kube-apiserver 1.36 against the practice one, and compares the answers.
 
-The recordings in tests/data/kubernetes hold placeholders for what differs from run to run: `<rv:3>` is bound to the first
-value that stands in its place, and must be the same value wherever it stands again.
+The recordings in tests/data/kubernetes hold placeholders for what differs from run to run: `<rv:3>` is bound to the
+first value that stands in its place, and must be the same value wherever it stands again.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ BOUND = {
     "hash": r"[a-z0-9]+",
     "hex64": r"[0-9a-f]{64}",
 }
-PLACEHOLDER = re.compile(r"<((?:rv|listrv|uid|continue|sfx|ev|hash|hex64):\d+|time|age|pem|token|hash128|hash|rv:other|server)>")
+PLACEHOLDER = re.compile(
+    r"<((?:rv|listrv|uid|continue|sfx|ev|hash|hex64):\d+|time|age|pem|token|hash128|hash|rv:other|server)>"
+)
 OTHER_SCENARIOS_TIME = "2026-01-01T00:00:00Z"
 
 
-class Different(AssertionError):
+class DifferentError(AssertionError):
     """An answer that is not the recorded one."""
 
 
@@ -86,13 +88,13 @@ class Bindings:
         pattern += re.escape(recorded[at:])
         result = re.fullmatch(pattern, got, re.DOTALL)
         if result is None:
-            raise Different(f"{where}: recorded {self.fill(recorded)!r}, got {got!r}")
+            raise DifferentError(f"{where}: recorded {self.fill(recorded)!r}, got {got!r}")
         for name, value in zip(names, result.groups(), strict=True):
             self.values.setdefault(name, value)
 
 
 def compare(recorded: Any, got: Any, bound: Bindings, where: str = "") -> None:
-    """Raise Different unless `got` is the recorded answer, some orders and times aside."""
+    """Raise DifferentError unless `got` is the recorded answer, some orders and times aside."""
     if isinstance(recorded, str) and isinstance(got, str):
         quoted = re.match(r'(?s)^( "" is invalid: patch: )?Invalid value: "\{', recorded)
         if quoted and len(recorded) > 400:
@@ -107,30 +109,47 @@ def compare(recorded: Any, got: Any, bound: Bindings, where: str = "") -> None:
     elif isinstance(recorded, dict) and isinstance(got, dict):
         missing, extra = recorded.keys() - got.keys(), got.keys() - recorded.keys()
         if missing or extra:
-            raise Different(f"{where}: missing {sorted(missing)}, extra { {key: got[key] for key in sorted(extra)} }")
+            raise DifferentError(
+                f"{where}: missing {sorted(missing)}, extra { {key: got[key] for key in sorted(extra)} }"
+            )
         for key in recorded:
             compare(*_ordered(key, recorded[key], got[key]), bound, f"{where}.{key}")
     elif isinstance(recorded, list) and isinstance(got, list):
         if len(recorded) != len(got):
-            raise Different(f"{where}: {len(recorded)} items recorded, got {len(got)}: {json.dumps(got)[:600]}")
+            raise DifferentError(f"{where}: {len(recorded)} items recorded, got {len(got)}: {json.dumps(got)[:600]}")
         for index, (one, other) in enumerate(zip(recorded, got, strict=True)):
             compare(one, other, bound, f"{where}[{index}]")
     elif recorded != got or type(recorded) is not type(got):
-        raise Different(f"{where}: recorded {recorded!r}, got {got!r}")
+        raise DifferentError(f"{where}: recorded {recorded!r}, got {got!r}")
 
 
 def _ordered(key: str, recorded: Any, got: Any) -> tuple[Any, Any]:
     """Both lists in one order where the real server's order is not fixed."""
-    by: Callable[[Any], str] | None = None
-    if key == "managedFields":
-        by = lambda entry: json.dumps([entry.get(name) for name in ("operation", "manager", "subresource", "apiVersion")])  # noqa: E731
-    elif key in ("resourceRules", "nonResourceRules"):
-        by = lambda rule: json.dumps(rule, sort_keys=True)  # noqa: E731
-    elif key == "causes" and len({cause.get("message") for cause in recorded or []}) > 1:
-        by = lambda cause: str(cause.get("message")) if cause.get("reason") == "FieldManagerConflict" else ""  # noqa: E731
+    by = _UNORDERED.get(key)
     if by is None or not isinstance(recorded, list) or not isinstance(got, list):
         return recorded, got
     return sorted(recorded, key=by), sorted(got, key=by)
+
+
+def _manager(entry: dict[str, Any]) -> str:
+    return json.dumps([entry.get(name) for name in ("operation", "manager", "subresource", "apiVersion")])
+
+
+def _rule(rule: dict[str, Any]) -> str:
+    return json.dumps(rule, sort_keys=True)
+
+
+def _cause(cause: dict[str, Any]) -> str:
+    # The fields of one manager come in a fixed order (sorting is stable), the managers in any.
+    return str(cause["message"]) if cause.get("reason") == "FieldManagerConflict" else ""
+
+
+_UNORDERED: dict[str, Callable[[dict[str, Any]], str]] = {
+    "managedFields": _manager,
+    "resourceRules": _rule,
+    "nonResourceRules": _rule,
+    "causes": _cause,
+}
 
 
 class Replayer:
@@ -142,7 +161,7 @@ class Replayer:
         self.bound = Bindings()
 
     async def exchange(self, recorded: dict[str, Any]) -> None:
-        """One exchange; Different where the answer is another."""
+        """One exchange; DifferentError where the answer is another."""
         request, response = recorded["request"], recorded["response"]
         if response.get("stream") and isinstance(response["body"], list):
             await self._stream(request, response, recorded.get("while_open") or [])
@@ -154,7 +173,10 @@ class Replayer:
 
     def _send(self, request: dict[str, Any]) -> Any:
         fill = self.bound.fill
-        headers = {"Accept": request.get("accept") or "application/json", "User-Agent": request.get("user_agent") or "golden/1.0"}
+        headers = {
+            "Accept": request.get("accept") or "application/json",
+            "User-Agent": request.get("user_agent") or "golden/1.0",
+        }
         if request.get("content_type"):
             headers["Content-Type"] = request["content_type"]
         if request["user"] in ("badtoken", "badjwt"):
@@ -186,16 +208,30 @@ class Replayer:
 
     def _head(self, response: dict[str, Any], got: aiohttp.ClientResponse) -> None:
         if response["status"] != got.status:
-            raise Different(f"status: recorded {response['status']}, got {got.status}: {got._body!r:.900}")  # noqa: SLF001
+            raise DifferentError(f"status: recorded {response['status']}, got {got.status}: {got._body!r:.900}")
         wanted = response.get("headers") or {}
+        if _is_protobuf(response["body"]):
+            wanted = {**wanted, "content-type": "application/json"}  # the practice server answers kubectl in JSON
         if wanted.get("content-type", "") != got.headers.get("Content-Type", ""):
-            raise Different(f"content-type: recorded {wanted.get('content-type')}, got {got.headers.get('Content-Type')}")
+            raise DifferentError(
+                f"content-type: recorded {wanted.get('content-type')}, got {got.headers.get('Content-Type')}"
+            )
         compare(wanted.get("warning", []), got.headers.getall("Warning", []), self.bound, "warning")
         if wanted.get("retry-after") != got.headers.get("Retry-After"):
-            raise Different(f"retry-after: {wanted.get('retry-after')} / {got.headers.get('Retry-After')}")
+            raise DifferentError(f"retry-after: {wanted.get('retry-after')} / {got.headers.get('Retry-After')}")
 
     def _body(self, recorded: Any, raw: bytes) -> None:
         text = raw.decode()
+        if isinstance(recorded, dict) and "$omitted" in recorded:
+            json.loads(text)
+            return
+        if _is_protobuf(recorded):
+            found = json.loads(text)
+            for key in ("apiVersion", "kind"):
+                compare(recorded["$protobuf"][key], found[key], self.bound, f"body.{key}")
+            return
+        if isinstance(recorded, dict) and "$same_as" in recorded:
+            recorded = _elsewhere(recorded["$same_as"])
         if isinstance(recorded, str):
             compare(recorded, text, self.bound, "body")
             return
@@ -217,10 +253,17 @@ class Replayer:
         compare(_told(response["body"]), _told(events), self.bound, "events")
 
 
+def _is_protobuf(body: Any) -> bool:
+    return isinstance(body, dict) and "$protobuf" in body
+
+
+def _elsewhere(name: str) -> Any:
+    """The body of `FILE#step=N`."""
+    file, _, step = name.partition("#step=")
+    steps = json.loads((DATA / file).read_text(encoding="utf-8"))["steps"]
+    return next(each["response"]["body"] for each in steps if each["step"] == int(step))
+
+
 def _told(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The events without the bookmarks that come when they like."""
-    return [
-        event
-        for event in events
-        if event["type"] != "BOOKMARK" or event["object"]["metadata"].get("annotations")
-    ]
+    return [event for event in events if event["type"] != "BOOKMARK" or event["object"]["metadata"].get("annotations")]

@@ -26,7 +26,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen:
                 self.duplicates.append(f'line {key_node.start_mark.line + 1}: key "{key}" already set in map')
             seen.add(key)
@@ -44,9 +44,9 @@ def parse_yaml(text: str) -> tuple[Any, list[str]]:
     loader = _Loader(text)
     loader.duplicates = []
     try:
-        return (loader.get_data() if loader.check_data() else None), loader.duplicates
+        return (loader.get_data() if loader.check_data() else None), loader.duplicates  # type: ignore[no-untyped-call]
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        loader.dispose()
 
 
 def yaml_problem(error: yaml.YAMLError) -> str:
@@ -93,15 +93,31 @@ def _rune(char: str) -> str:
 def load_json(text: str, duplicates: list[str] | None = None) -> Any:
     """JSON, with the paths of fields that occur twice; raises json.JSONDecodeError."""
 
+    twice: dict[int, list[str]] = {}
+    kept: list[Obj] = []  # so that no id is used again
+
     def pairs(found: list[tuple[str, Any]]) -> Obj:
-        out: Obj = {}
-        for key, value in found:
-            if key in out and duplicates is not None:
-                duplicates.append(key)
-            out[key] = value
+        out = dict(found)
+        if len(out) < len(found):
+            seen: set[str] = set()
+            twice[id(out)] = [key for key, _ in found if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+            kept.append(out)
         return out
 
-    return json.loads(text, object_pairs_hook=pairs)
+    out = json.loads(text, object_pairs_hook=pairs)
+    if twice and duplicates is not None:
+        _collect_duplicates(out, "", twice, duplicates)
+    return out
+
+
+def _collect_duplicates(value: Any, path: str, twice: dict[int, list[str]], out: list[str]) -> None:
+    if isinstance(value, dict):
+        out += [f"{path}.{key}" if path else key for key in twice.get(id(value), [])]
+        for key, item in value.items():
+            _collect_duplicates(item, f"{path}.{key}" if path else key, twice, out)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _collect_duplicates(item, f"{path}[{index}]", twice, out)
 
 
 # -- field validation
@@ -175,7 +191,7 @@ def decode(call: Call, resource: Resource, found: Obj, duplicates: list[str], op
     cannot = f"{told} cannot be handled as a {resource.kind}: "
     try:
         obj = decode_value(resource, found, unknown)
-    except (schema.TypeMismatch, ValueError) as error:
+    except (schema.TypeMismatchError, ValueError) as error:
         raise bad_request(cannot + str(error)) from error
     findings = findings_of(unknown, duplicates)
     if findings and mode == "Strict":
@@ -203,30 +219,28 @@ def decode_value_bare(resource: Resource) -> Obj:
     return {"kind": resource.kind, "apiVersion": resource.api_version, **schema.decode(resource.shape, {})}
 
 
+def wrong_version(resource: Resource, api_version: str) -> str:
+    """The text about a body of another version."""
+    wanted = resource.api_version
+    return f"the API version in the data ({api_version}) does not match the expected API version ({wanted})"
+
+
 def _refuse_type(resource: Resource, found: Obj, kind: str, api_version: str) -> None:
     from tui.lab.apiserver import resources
 
     other = resources.of_kind(api_version, kind)
     if other is None:
-        raise bad_request(f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"')
+        raise bad_request(
+            f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        )
     told = f'{kind} in version "{other.version}" cannot be handled as a {resource.kind}: '
     if other.shape is not None:
         try:
-            if kind == "Secret":
-                _check_base64(found)
             schema.decode(other.shape, found)
         except ValueError as error:
             raise bad_request(told + str(error)) from error
     raise bad_request(
         f"{told}converting (*core.{kind}) to (*core.{resource.kind}): unknown conversion"
         if other.group == resource.group == ""
-        else f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
+        else wrong_version(resource, api_version)
     )
-
-
-def _check_base64(found: Obj) -> None:
-    allowed = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n")
-    for _, value in sorted((found.get("data") or {}).items()):
-        for at, char in enumerate(value if isinstance(value, str) else ""):
-            if char not in allowed:
-                raise ValueError(f"illegal base64 data at input byte {at}")

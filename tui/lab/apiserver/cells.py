@@ -10,6 +10,8 @@ from tui.lab.apiserver.times import parse_time
 
 Obj = dict[str, Any]
 NONE = "<none>"
+
+
 def age(stamp: str | None) -> str:
     """The time since a timestamp, as short as kubectl shows it."""
     if not stamp:
@@ -40,7 +42,6 @@ def duration(seconds: int) -> str:
     if years < 8:
         return f"{years}y{days % 365}d" if days % 365 else f"{years}y"
     return f"{years}y"
-
 
 
 def cells_of(kind: str) -> Callable[[Obj], list[Any]] | None:

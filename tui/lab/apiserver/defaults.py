@@ -5,6 +5,7 @@ Defaults change the object that they are given (a fresh copy made by `schema.dec
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -177,6 +178,10 @@ def _service(obj: Obj) -> None:
 
 def _secret(obj: Obj) -> None:
     _set(obj, type="Opaque")
+    texts = obj.pop("stringData", {})
+    if texts:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        obj["data"] = {**obj.get("data", {}), **encoded}
 
 
 def _binding(obj: Obj) -> None:

@@ -1,7 +1,7 @@
 """Sets of fields, as server-side apply tracks them: who owns what, written as FieldsV1.
 
-A path element is a tuple: ("f", name) for a field or map key, ("k", ((key, value), ...)) for an item of a list with keys,
-("v", value) for an item of a set, ("i", index). The rules are those of structured-merge-diff v6 (Kubernetes 1.36).
+A path element is a tuple: ("f", name) for a field or map key, ("k", ((key, value), ...)) for an item of a list with
+keys, ("v", value) for an item of a set, ("i", index). Rules: structured-merge-diff v6 (Kubernetes 1.36).
 """
 
 from __future__ import annotations

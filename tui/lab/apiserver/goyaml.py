@@ -24,4 +24,6 @@ _Dumper.add_representer(str, _text)
 
 def dump(obj: Any) -> str:
     """An object as YAML."""
-    return str(yaml.dump(obj, Dumper=_Dumper, sort_keys=True, allow_unicode=True, default_flow_style=False, width=10**9))
+    return str(
+        yaml.dump(obj, Dumper=_Dumper, sort_keys=True, allow_unicode=True, default_flow_style=False, width=10**9)
+    )

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 
-class PatchFailed(ValueError):
+class PatchFailedError(ValueError):
     """An operation that cannot be done, or a test that does not hold."""
 
 
@@ -24,10 +24,10 @@ def merge_patch(value: Any, change: Any) -> Any:
 
 
 def json_patch(document: Any, operations: list[Any]) -> Any:
-    """`document`, changed in place, after the operations; PatchFailed where one cannot be done."""
+    """`document`, changed in place, after the operations; PatchFailedError where one cannot be done."""
     for operation in operations:
         if not isinstance(operation, dict) or not isinstance(operation.get("path"), str):
-            raise PatchFailed("operation without path")
+            raise PatchFailedError("operation without path")
         document = _operate(document, operation)
     return document
 
@@ -45,7 +45,7 @@ def _operate(document: Any, operation: dict[str, Any]) -> Any:
         case "test":
             # A missing key counts as null here.
             if _get(document, path, missing_is_null=True) != operation.get("value"):
-                raise PatchFailed("test failed")
+                raise PatchFailedError("test failed")
             return document
         case "move" | "copy" as op:
             source = _tokens(str(operation.get("from", "")))
@@ -53,14 +53,14 @@ def _operate(document: Any, operation: dict[str, Any]) -> Any:
             if op == "move":
                 _remove(document, source)
             return _add(document, path, value)
-    raise PatchFailed("unknown operation")
+    raise PatchFailedError("unknown operation")
 
 
 def _tokens(path: str) -> list[str]:
     if not path:
         return []
     if not path.startswith("/"):
-        raise PatchFailed("path must start with /")
+        raise PatchFailedError("path must start with /")
     return [token.replace("~1", "/").replace("~0", "~") for token in path[1:].split("/")]
 
 
@@ -68,12 +68,12 @@ def _index(items: list[Any], token: str, *, end: bool = False) -> int:
     if token == "-" and end:
         return len(items)
     if not token.lstrip("-").isdigit():
-        raise PatchFailed("not an index")
+        raise PatchFailedError("not an index")
     at = int(token)
     if at < 0:
         at += len(items)
     if not 0 <= at < len(items) + end:
-        raise PatchFailed("index out of range")
+        raise PatchFailedError("index out of range")
     return at
 
 
@@ -85,10 +85,10 @@ def _get(document: Any, path: list[str], *, missing_is_null: bool = False) -> An
             if token not in document:
                 if missing_is_null and position == len(path) - 1:
                     return None
-                raise PatchFailed("no such path")
+                raise PatchFailedError("no such path")
             document = document[token]
         else:
-            raise PatchFailed("no such path")
+            raise PatchFailedError("no such path")
     return document
 
 
@@ -101,7 +101,7 @@ def _add(document: Any, path: list[str], value: Any) -> Any:
     elif isinstance(parent, dict):
         parent[path[-1]] = value
     else:
-        raise PatchFailed("no such path")
+        raise PatchFailedError("no such path")
     return document
 
 
@@ -114,17 +114,17 @@ def _replace(document: Any, path: list[str], value: Any) -> Any:
     elif isinstance(parent, dict):
         parent[path[-1]] = value  # the server's patch library adds a key that is not there
     else:
-        raise PatchFailed("no such path")
+        raise PatchFailedError("no such path")
     return document
 
 
 def _remove(document: Any, path: list[str]) -> None:
     if not path:
-        raise PatchFailed("cannot remove the document")
+        raise PatchFailedError("cannot remove the document")
     parent = _get(document, path[:-1])
     if isinstance(parent, list):
         del parent[_index(parent, path[-1])]
     elif isinstance(parent, dict) and path[-1] in parent:
         del parent[path[-1]]
     else:
-        raise PatchFailed("no such path")
+        raise PatchFailedError("no such path")

@@ -28,9 +28,7 @@ class KubeletError(Exception):
 class Kubelets(Protocol):
     """The nodes behind an API server. Methods raise KubeletError where the container is not there or not running."""
 
-    async def exec(
-        self, namespace: str, pod: str, container: str, argv: list[str], stdin: bytes | None
-    ) -> ExecResult:
+    async def exec(self, namespace: str, pod: str, container: str, argv: list[str], stdin: bytes | None) -> ExecResult:
         """Run a command in a container."""
         ...
 

@@ -26,4 +26,6 @@ def refuse_write(resource: Resource, subresource: str = "") -> None:
     """ApiError 501 for a write to something that is left out."""
     name = errors.qualified(resource.plural + (f"/{subresource}" if subresource else ""), resource.group)
     if resource.shape is None or subresource or resource.group == "events.k8s.io":
-        raise errors.not_implemented(f"this practice control plane does not serve writes to {name}")
+        raise errors.not_implemented(
+            f"this practice control plane does not serve {'' if subresource else 'writes to '}{name}"
+        )

@@ -64,7 +64,7 @@ class Target:
     reset: FieldSet = field(default_factory=FieldSet)
 
 
-class ApplyConflicts(Exception):
+class ApplyConflictsError(Exception):
     """Fields that other managers own, in the order in which they are told."""
 
     def __init__(self, conflicts: list[tuple[Owner, Path]]) -> None:
@@ -90,7 +90,7 @@ class ApplyConflicts(Exception):
         ]
 
 
-class BadApply(Exception):
+class BadApplyError(Exception):
     """The body of an apply does not fit its schema (the server answers 500 without a reason)."""
 
 
@@ -177,7 +177,7 @@ def _update(target: Target, old: Obj, new: Obj, managed: Managed, owner: Owner) 
 def _settle(
     target: Target, old: Obj, new: Obj, managed: Managed, owner: Owner | None, *, force: bool
 ) -> typed.Comparison:
-    """Take from the other managers what this write changed or removed; ApplyConflicts unless forced."""
+    """Take from the other managers what this write changed or removed; ApplyConflictsError unless forced."""
     change = typed.compare(target.shape, old, new).without(target.reset)
     touched = change.modified.union(change.added)
     conflicts = {
@@ -186,7 +186,7 @@ def _settle(
         if other != owner and not (held := owned.fields.intersection(touched)).empty
     }
     if conflicts and not force:
-        raise ApplyConflicts([(other, where) for other, held in conflicts.items() for where in held.paths()])
+        raise ApplyConflictsError([(other, where) for other, held in conflicts.items() for where in held.paths()])
     for other in list(managed):
         if other == owner:
             continue
@@ -228,7 +228,7 @@ def apply(target: Target, live: Obj, config: Obj, manager: str, *, force: bool) 
     """Server-side apply of `config` by `manager` over `live` (the decoded empty object where there is none).
 
     Returns the object, not yet decoded or defaulted where it changed, and whether its content changed. Raises
-    ApplyConflicts, or BadApply where the body does not fit the schema.
+    ApplyConflictsError, or BadApplyError where the body does not fit the schema.
     """
     managed = read(live["metadata"].get("managedFields"))
     old = _without(live)
@@ -244,10 +244,10 @@ def apply(target: Target, live: Obj, config: Obj, manager: str, *, force: bool) 
     try:
         typed.validate(target.shape, config)
     except typed.SchemaError as error:
-        raise BadApply(str(error)) from error
+        raise BadApplyError(str(error)) from error
     try:
         new, changed, managed = _apply(target, old, config, dict(managed), owner, force=force)
-    except ApplyConflicts as error:
+    except ApplyConflictsError as error:
         if manager != "kubectl":
             raise
         new, changed, managed = _forgiven(target, old, config, managed, owner, error)
@@ -296,7 +296,7 @@ def _prune(shape: Shape, merged: Obj, managed: Managed, last: FieldSet) -> Obj:
 
 
 def _forgiven(
-    target: Target, old: Obj, config: Obj, managed: Managed, owner: Owner, error: ApplyConflicts
+    target: Target, old: Obj, config: Obj, managed: Managed, owner: Owner, error: ApplyConflictsError
 ) -> tuple[Obj, bool, Managed]:
     """kubectl's own manager may take over what its last client-side apply set, where the live value is still that."""
     allowed = _last_applied_fields(target, old)
@@ -304,7 +304,7 @@ def _forgiven(
         raise error
     remaining = [(holder, where) for holder, where in error.conflicts if not allowed.has(where)]
     if remaining:
-        raise ApplyConflicts(remaining)
+        raise ApplyConflictsError(remaining)
     return _apply(target, old, config, dict(managed), owner, force=True)
 
 

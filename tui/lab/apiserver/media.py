@@ -66,9 +66,13 @@ def present_object(call: Call, resource: Resource, obj: Obj, form: Form) -> Obj:
     if not form.as_kind or obj.get("kind") == "Status":
         return obj
     if form.as_kind == "Table":
-        return table(resource, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, call.get("includeObject"))
+        return table(
+            resource, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, call.get("includeObject")
+        )
     if form.as_kind == "PartialObjectMetadataList":
-        text = f"you requested PartialObjectMetadataList, but the requested object is not a list (*core.{resource.kind})"
+        text = (
+            f"you requested PartialObjectMetadataList, but the requested object is not a list (*core.{resource.kind})"
+        )
         raise ApiError(406, text, "NotAcceptable")
     return metadata_only(obj)
 
@@ -78,7 +82,8 @@ def present_list(call: Call, resource: Resource, items: list[Obj], meta: Obj, fo
     if form.as_kind == "Table":
         return table(resource, items, meta, call.get("includeObject"))
     if form.as_kind == "PartialObjectMetadata":
-        text = f"you requested PartialObjectMetadata, but the requested object is a list (*{_package(resource)}.{resource.kind}List)"
+        go_type = f"*{_package(resource)}.{resource.kind}List"
+        text = f"you requested PartialObjectMetadata, but the requested object is a list ({go_type})"
         raise ApiError(406, text, "NotAcceptable")
     if form.as_kind:
         shown = [metadata_only(item) for item in items]

@@ -46,7 +46,11 @@ _VALUE_TEXT = _regex_text(
     "12345",
 )
 _KEY_TEXT = _regex_text(
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.'", _KEY, "key.name", "KEY_NAME", "key-name"
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+    _KEY,
+    "key.name",
+    "KEY_NAME",
+    "key-name",
 )
 
 

@@ -1,4 +1,4 @@
-"""OpenAPI v3 documents of the groups that are held, made from types.txt: what kubectl validates, diffs and applies by."""
+"""OpenAPI v3 documents of the groups that are held, made from types.txt: kubectl validates and applies by them."""
 
 from __future__ import annotations
 

@@ -10,10 +10,10 @@ import yaml
 
 from tui.lab.apiserver import bodies, errors, managers, schema
 from tui.lab.apiserver.call import Call
-from tui.lab.apiserver.jsonpatch import PatchFailed, json_patch, merge_patch
+from tui.lab.apiserver.jsonpatch import PatchFailedError, json_patch, merge_patch
 from tui.lab.apiserver.rbac import Attributes, Authorizer
 from tui.lab.apiserver.resources import Resource
-from tui.lab.apiserver.smp import MissingMergeKey, strategic_merge
+from tui.lab.apiserver.smp import MissingMergeKeyError, strategic_merge
 from tui.lab.apiserver.typed import go_value
 from tui.lab.apiserver.writes import Writer, check_options, check_place, shelf_name, target_of
 
@@ -110,12 +110,12 @@ def _apply(writer: Writer, authorizer: Authorizer, call: Call, resource: Resourc
 def _merged(call: Call, resource: Resource, target: managers.Target, live: Obj, config: Obj) -> tuple[Obj, bool]:
     try:
         obj, changed = managers.apply(target, live, config, call.get("fieldManager"), force=call.flag("force"))
-    except managers.BadApply as error:
+    except managers.BadApplyError as error:
         meta = config.get("metadata") or {}
         version = config["apiVersion"] if "/" in config["apiVersion"] else f"/{config['apiVersion']}"
         who = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {version}, Kind={config['kind']}"
         raise errors.internal(f"failed to create typed patch object ({who}): {error}") from error
-    except managers.ApplyConflicts as error:
+    except managers.ApplyConflictsError as error:
         raise errors.ApiError(409, error.message(), "Conflict", {"causes": error.causes()}) from error
     if changed:
         entries = obj["metadata"].get("managedFields")
@@ -139,13 +139,15 @@ def _patched(call: Call, resource: Resource, kind: str, old: Obj) -> Obj:
             new = _json_patched(change, old)
         else:
             if not isinstance(change, dict):
-                text = f"json: cannot unmarshal {schema.json_kind(change)} into Go value of type map[string]interface {{}}"
+                text = (
+                    f"json: cannot unmarshal {schema.json_kind(change)} into Go value of type map[string]interface {{}}"
+                )
                 raise errors.bad_request(f"error decoding patch: {text}")
             new = merge_patch(old, change) if kind == "merge" else _strategic(resource, old, change)
-    except PatchFailed as error:
+    except PatchFailedError as error:
         text = "the server rejected our request due to an error in our request"
         raise errors.ApiError(422, text, "Invalid", {}) from error
-    except MissingMergeKey as error:
+    except MissingMergeKeyError as error:
         raise errors.internal(str(error)) from error
     shown = go_value(change) if kind == "strategic" else errors.go_json(_as_written(new))
     return _decode_patched(call, resource, new, shown)
@@ -194,9 +196,7 @@ def _decode_patched(call: Call, resource: Resource, new: Obj, shown: str) -> Obj
 
     kind, api_version = new.get("kind", ""), new.get("apiVersion", "")
     if (kind, api_version) != (resource.kind, resource.api_version):
-        raise errors.bad_request(
-            f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
-        )
+        raise errors.bad_request(bodies.wrong_version(resource, api_version))
     try:
         obj = bodies.decode_value(resource, new, unknown)
     except ValueError as error:

@@ -7,7 +7,14 @@ from typing import Any
 
 from tui.lab.apiserver import names
 from tui.lab.apiserver.errors import (
-    Invalid, duplicate, forbidden_field, invalid, missing, required, too_long, unsupported,
+    Invalid,
+    duplicate,
+    forbidden_field,
+    invalid,
+    missing,
+    required,
+    too_long,
+    unsupported,
 )  # fmt: skip
 
 Obj = dict[str, Any]
@@ -15,10 +22,10 @@ NEGATIVE = "must be greater than or equal to 0"
 ANNOTATIONS_LIMIT = 256 * 1024
 # Sources in the order in which the server looks for a second one.
 SOURCES = (
-    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi", "glusterfs",
-    "flocker", "rbd", "cinder", "cephfs", "fc", "downwardAPI", "configMap", "azureFile", "flexVolume", "vsphereVolume",
-    "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO", "csi", "ephemeral", "quobyte",
-    "persistentVolumeClaim", "image",
+    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
+    "glusterfs", "flocker", "rbd", "cinder", "cephfs", "fc", "downwardAPI", "configMap", "azureFile", "flexVolume",
+    "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO",
+    "csi", "ephemeral", "quobyte", "persistentVolumeClaim", "image",
 )  # fmt: skip
 HOST_PATH_TYPES = ["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"]
 FIELD_PATHS = (
@@ -27,7 +34,7 @@ FIELD_PATHS = (
 )  # fmt: skip
 
 
-def labels(found: Obj | None, where: str) -> list[Invalid]:
+def labels_of(found: Obj | None, where: str) -> list[Invalid]:
     """What is wrong with labels."""
     out: list[Invalid] = []
     for key, value in sorted((found or {}).items()):
@@ -36,7 +43,7 @@ def labels(found: Obj | None, where: str) -> list[Invalid]:
     return out
 
 
-def annotations(found: Obj | None, where: str) -> list[Invalid]:
+def annotations_of(found: Obj | None, where: str) -> list[Invalid]:
     """What is wrong with annotations."""
     out: list[Invalid] = []
     for key in sorted(found or {}):
@@ -48,7 +55,7 @@ def annotations(found: Obj | None, where: str) -> list[Invalid]:
 
 def label_selector(selector: Obj, where: str) -> list[Invalid]:
     """What is wrong with a LabelSelector."""
-    out = labels(selector.get("matchLabels"), f"{where}.matchLabels")
+    out = labels_of(selector.get("matchLabels"), f"{where}.matchLabels")
     for index, each in enumerate(selector.get("matchExpressions", [])):
         here = f"{where}.matchExpressions[{index}]"
         if each["operator"] in ("In", "NotIn"):
@@ -85,8 +92,8 @@ def count_or_percent(value: int | str, where: str) -> list[Invalid]:
 
 def template(found: Obj, where: str) -> list[Invalid]:
     """What is wrong with a pod template."""
-    out = labels(found["metadata"].get("labels"), f"{where}.labels")
-    out += annotations(found["metadata"].get("annotations"), f"{where}.annotations")
+    out = labels_of(found["metadata"].get("labels"), f"{where}.labels")
+    out += annotations_of(found["metadata"].get("annotations"), f"{where}.annotations")
     return out + pod_spec(found["spec"], f"{where}.spec")
 
 
@@ -108,7 +115,7 @@ def pod_spec(spec: Obj, where: str) -> list[Invalid]:
     policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
     if spec["dnsPolicy"] not in policies:
         out.append(unsupported(f"{where}.dnsPolicy", spec["dnsPolicy"], policies))
-    out += labels(spec.get("nodeSelector"), f"{where}.nodeSelector")
+    out += labels_of(spec.get("nodeSelector"), f"{where}.nodeSelector")
     if spec.get("serviceAccountName"):
         problems = names.dns_subdomain(spec["serviceAccountName"])
         out += [invalid(f"{where}.serviceAccountName", spec["serviceAccountName"], problem) for problem in problems]
@@ -125,7 +132,7 @@ def _toleration(toleration: Obj, where: str) -> list[Invalid]:
     if key:
         out += [invalid(f"{where}.key", key, problem) for problem in names.qualified_name(key)]
     elif operator != "Exists":
-        text = "operator must be Exists when `key` is empty, which means \"match all values and all keys\""
+        text = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
         out.append(invalid(f"{where}.operator", operator, text))
     if "tolerationSeconds" in toleration and toleration.get("effect") != "NoExecute":
         text = "effect must be 'NoExecute' when `tolerationSeconds` is set"
@@ -248,7 +255,9 @@ def _ports(ports: list[Obj], where: str, *, host_network: bool) -> list[Invalid]
         if port.get("hostPort") and not 1 <= port["hostPort"] <= 65535:
             out.append(invalid(f"{here}.hostPort", port["hostPort"], text))
         elif host_network and port.get("hostPort", port["containerPort"]) != port["containerPort"]:
-            out.append(invalid(f"{here}.hostPort", port["hostPort"], "must match `containerPort` when `hostNetwork` is true"))
+            out.append(
+                invalid(f"{here}.hostPort", port["hostPort"], "must match `containerPort` when `hostNetwork` is true")
+            )
         if port["protocol"] not in ("SCTP", "TCP", "UDP"):
             out.append(unsupported(f"{here}.protocol", port["protocol"], ["SCTP", "TCP", "UDP"]))
     return out

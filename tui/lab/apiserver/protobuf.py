@@ -1,7 +1,7 @@
 """Just enough protobuf to read what kubectl sends instead of JSON: reviews, and what `kubectl create` makes.
 
-A message is described by its field numbers: `number: (name, kind)`, where kind is str, bytes, int, bool, another message,
-or one of these in a list ([kind]) or map ({kind}). Numbers are those of the API's .proto files (Kubernetes 1.36).
+A message is described by its field numbers: `number: (name, kind)`, where kind is str, bytes, int, bool, another
+message, or one of these in a list ([kind]) or map ({kind}). The numbers are the API's own (Kubernetes 1.36).
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def _value(kind: Any, value: int | bytes) -> Any:
 
 
 def decode_object(body: bytes) -> Obj:
-    """A protobuf body as the JSON object it stands for; ApiError 400 where it is none, 415 for kinds without description."""
+    """A protobuf body as the JSON object it stands for; ApiError 400 where it is none, 415 for kinds not described."""
     if not body.startswith(MAGIC):
         raise bad_request("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
     try:

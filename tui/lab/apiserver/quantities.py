@@ -15,7 +15,7 @@ _BAD = (
 
 
 def canonical_quantity(value: str | int | float) -> str:
-    """`value` with the largest suffix that leaves an integer, as the server writes it back; ValueError if it is none."""
+    """`value` with the largest suffix that leaves an integer, as the server writes it; ValueError if it is none."""
     text = str(value)
     match = _FORM.match(text)
     if not match:

@@ -56,10 +56,7 @@ def rule_allows(rule: Obj, asked: Attributes) -> bool:
     granted = rule.get("resources") or []
     return (
         _covers(rule.get("apiGroups") or [], asked.group)
-        and (
-            _covers(granted, asked.full_resource)
-            or (bool(asked.subresource) and f"*/{asked.subresource}" in granted)
-        )
+        and (_covers(granted, asked.full_resource) or (bool(asked.subresource) and f"*/{asked.subresource}" in granted))
         and (not names or asked.name in names)
     )
 
@@ -95,7 +92,7 @@ class Authorizer:
         for kind in ("ClusterRoleBinding", "RoleBinding"):
             if kind == "RoleBinding" and not namespace:
                 return
-            held = self._store.list(f"{kind.lower()}s.{GROUP}", namespace if kind == "RoleBinding" else "")
+            held = self._store.items(f"{kind.lower()}s.{GROUP}", namespace if kind == "RoleBinding" else "")
             for (space, name), binding in held:
                 subject = _subject_text(binding, user)
                 if not subject:
@@ -128,8 +125,7 @@ def denied(user: User, asked: Attributes) -> ApiError:
         return ApiError(403, text, "Forbidden", {})
     where = f'in the namespace "{asked.namespace}"' if asked.namespace else "at the cluster scope"
     why = (
-        f'User "{user.name}" cannot {asked.verb} resource "{asked.full_resource}" '
-        f'in API group "{asked.group}" {where}'
+        f'User "{user.name}" cannot {asked.verb} resource "{asked.full_resource}" in API group "{asked.group}" {where}'
     )
     return forbidden(asked.resource, asked.group, asked.name, why)
 

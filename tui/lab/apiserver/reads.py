@@ -34,7 +34,9 @@ def check_revision(store: Store, text: str) -> int:
     if not text:
         return 0
     if not text.isdigit():
-        raise errors.internal(f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+        raise errors.internal(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
     if int(text) > store.revision:
         message = f"Timeout: Too large resource version: {text}, current: {store.revision}"
         cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
@@ -93,10 +95,17 @@ def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj
         if call.get("resourceVersion") not in ("", "0"):
             raise errors.bad_request("specifying resource version is not allowed when using continue")
         after, revision = read_token(token)
+        if revision < 0:  # from an expired list: the rest as it is now
+            revision = store.revision
     else:
-        check_revision(store, call.get("resourceVersion"))
+        asked = check_revision(store, call.get("resourceVersion"))
+        match = call.get("resourceVersionMatch")
+        if asked and (match == "Exact" or (not match and limit > 0)):
+            revision = asked
     if resource.shape is None:
         return [], {"resourceVersion": str(revision)}
+    if revision < max(store.compacted, store.shelf(shelf_name(resource)).dropped):
+        raise _expired(token, after)
     items = _snapshot(store, shelf_name(resource), call.namespace, revision)
     rest = [(place, obj) for place, obj in items if place > after and chosen(obj)]
     meta: Obj = {"resourceVersion": str(revision)}
@@ -109,9 +118,24 @@ def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj
     return [view(resource, obj) for _, obj in rest], meta
 
 
+def _expired(token: str, after: str) -> errors.ApiError:
+    """410 for a page of a list that cannot be told any more; a token to go on with comes along."""
+    if not token:
+        return errors.ApiError(410, "The resourceVersion for the provided list is too old.", "Expired")
+    text = (
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+        "without the continue parameter, or use the continue token in this response to retrieve the remainder of "
+        "the results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+        "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    )
+    error = errors.ApiError(410, text, "Expired")
+    error.body["metadata"] = {"continue": make_token(-1, after)}
+    return error
+
+
 def _snapshot(store: Store, place: str, namespace: str, revision: int) -> list[tuple[str, Obj]]:
     """The objects as they were at a revision, by key."""
-    objects: dict[tuple[str, str], Obj] = dict(store.list(place, namespace))
+    objects: dict[tuple[str, str], Obj] = dict(store.items(place, namespace))
     if revision < store.revision:
         for change in reversed(store.since(place, revision)):
             if namespace and change.key[0] != namespace:

@@ -90,7 +90,9 @@ def groups() -> dict[str, list[Resource]]:
                 Resource(
                     group,
                     version,
-                    *words[:3],
+                    words[0],
+                    words[1],
+                    words[2],
                     words[3] == "ns",
                     ALL_VERBS if words[4] == "*" else tuple(words[4].split(",")),
                     tuple(marks["short"].split(",")) if "short" in marks else (),

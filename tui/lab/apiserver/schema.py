@@ -5,6 +5,7 @@ A `Shape` is one node of a type; `decode` gives a JSON value the form that a Go 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ Relation = Literal["atomic", "granular", "set", "map"]
 SCALARS = {"string", "int", "bool", "time", "microtime", "intstr", "quantity", "bytes", "any"}
 
 
-class TypeMismatch(ValueError):
+class TypeMismatchError(ValueError):
     """A JSON value of a type that the field cannot take; the message is Go's."""
 
 
@@ -122,27 +123,28 @@ def type_of(name: str) -> Shape:
     return types()[name]
 
 
-# What Go's JSON decoder calls a JSON value.
 def json_kind(value: Any) -> str:
     """The name that Go's decoder gives to the type of a JSON value."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "null")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object" if isinstance(value, dict) else "null"
 
 
 GO_SCALARS = {"string": "string", "int": "int32", "bool": "bool", "bytes": "[]uint8"}
 
 
 def decode(shape: Shape, value: Any, unknown: list[str] | None = None) -> Obj:
-    """`value` as the struct `shape`: unknown fields left out (their paths go to `unknown`), zero values dropped or added.
+    """`value` as the struct `shape`: unknown fields left out (`unknown` gets their paths), zero values dropped or set.
 
-    Raises TypeMismatch for a value that Go's decoder would refuse.
+    Raises TypeMismatchError for a value that Go's decoder would refuse.
     """
     if not isinstance(value, dict):
-        raise TypeMismatch(f"json: cannot unmarshal {json_kind(value)} into Go value of type v1.{shape.name}")
-    return _struct(shape, value, "", shape.name, unknown if unknown is not None else [])
+        raise TypeMismatchError(f"json: cannot unmarshal {json_kind(value)} into Go value of type v1.{shape.name}")
+    return _struct(shape, value, "", "", unknown if unknown is not None else [])
 
 
 def _struct(shape: Shape, value: Obj, path: str, context: str, unknown: list[str]) -> Obj:
@@ -155,7 +157,15 @@ def _struct(shape: Shape, value: Obj, path: str, context: str, unknown: list[str
             continue
         if item is None:
             continue
-        result = _value(declared.shape, item, where, f"{context}.{name}", unknown)
+        field_path = f"{context}.{name}" if context else name
+        try:
+            result = _value(declared.shape, item, where, field_path, unknown)
+        except _MismatchError as error:
+            # Go names the innermost struct, and the path of fields from the outermost.
+            kind = _INTEGERS.get(name, error.wanted)
+            what = f"number {error.value}" if kind.startswith("int") and error.what == "number" else error.what
+            text = f"json: cannot unmarshal {what} into Go struct field {shape.name}.{field_path} of type {kind}"
+            raise TypeMismatchError(text) from None
         if declared.always or declared.pointer or not _is_zero(declared.shape, result):
             out[name] = result
     for name, declared in shape.fields.items():
@@ -183,21 +193,17 @@ def _zero(declared: Field) -> Any:
 
 def _value(shape: Shape, value: Any, path: str, context: str, unknown: list[str]) -> Any:
     if shape.kind == "scalar":
-        return _scalar(shape.name, value, context)
+        return _scalar(shape.name, value)
     if shape.kind == "list":
         if not isinstance(value, list):
-            raise TypeMismatch(_mismatch(value, context, _go_type(shape)))
+            raise _MismatchError(value, _go_type(shape))
         assert shape.elem is not None
-        return [
-            _element(shape.elem, item, f"{path}[{i}]", context, unknown) for i, item in enumerate(value)
-        ]
+        return [_element(shape.elem, item, f"{path}[{i}]", context, unknown) for i, item in enumerate(value)]
     if not isinstance(value, dict):
-        raise TypeMismatch(_mismatch(value, context, _go_type(shape)))
+        raise _MismatchError(value, _go_type(shape))
     if shape.kind == "map":
         assert shape.elem is not None
-        return {
-            key: _element(shape.elem, item, f"{path}.{key}", context, unknown) for key, item in value.items()
-        }
+        return {key: _element(shape.elem, item, f"{path}.{key}", context, unknown) for key, item in value.items()}
     return _struct(shape, value, path, context, unknown)
 
 
@@ -218,24 +224,40 @@ def _go_type(shape: Shape) -> str:
     return ("[]" if shape.kind == "list" else "map[string]") + _go_type(shape.elem)
 
 
-def _mismatch(value: Any, context: str, wanted: str) -> str:
-    what = json_kind(value)
-    if wanted.startswith("int") and what == "number":
-        what = f"number {value}"
-    return f"json: cannot unmarshal {what} into Go struct field {_go_context(context)} of type {wanted}"
+_INTEGERS = dict.fromkeys(
+    (
+        "terminationGracePeriodSeconds", "activeDeadlineSeconds", "tolerationSeconds", "runAsUser", "runAsGroup",
+        "fsGroup", "generation", "revision", "expirationSeconds", "observedGeneration", "deletionGracePeriodSeconds",
+        "sizeBytes",
+    ),
+    "int64",
+)  # fmt: skip
 
 
-def _go_context(context: str) -> str:
-    """Go names the innermost struct and the path of field names from the outermost."""
-    return context
+class _MismatchError(ValueError):
+    """A value of another JSON type than its field takes."""
+
+    def __init__(self, value: Any, wanted: str) -> None:
+        super().__init__(wanted)
+        self.value, self.what, self.wanted = value, json_kind(value), wanted
 
 
-def _scalar(name: str, value: Any, context: str) -> Any:
+def _base64(value: str) -> str:
+    found = re.match(r"[A-Za-z0-9+/]*", value)
+    at = found.end() if found else 0
+    if re.fullmatch(r"={0,2}", value[at:]) and len(value) % 4 == 0:
+        return value
+    raise ValueError(f"illegal base64 data at input byte {at if at < len(value) else len(value) // 4 * 4}")
+
+
+def _scalar(name: str, value: Any) -> Any:
     match name:
         case "any":
             return value
-        case "string" | "bytes" if isinstance(value, str):
+        case "string" if isinstance(value, str):
             return value
+        case "bytes" if isinstance(value, str):
+            return _base64(value)
         case "bool" if isinstance(value, bool):
             return value
         case "int" if isinstance(value, int) and not isinstance(value, bool):
@@ -248,4 +270,4 @@ def _scalar(name: str, value: Any, context: str) -> Any:
             return canonical_quantity(value)
         case "intstr" if isinstance(value, str | int) and not isinstance(value, bool):
             return value
-    raise TypeMismatch(_mismatch(value, context, GO_SCALARS.get(name, name)))
+    raise _MismatchError(value, GO_SCALARS.get(name, name))

@@ -11,8 +11,20 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from tui.lab.apiserver import authn, bootstrap, discovery, errors, managers, media, openapi, protobuf, resources, schema, streams
-from tui.lab.apiserver.bodies import decode_value
+from tui.lab.apiserver import (
+    authn,
+    bootstrap,
+    discovery,
+    errors,
+    managers,
+    media,
+    openapi,
+    protobuf,
+    resources,
+    schema,
+    streams,
+)
+from tui.lab.apiserver.bodies import decode_value, json_problem
 from tui.lab.apiserver.call import Call, read_call
 from tui.lab.apiserver.kubelets import Kubelets
 from tui.lab.apiserver.limits import REVIEWS, refuse_write
@@ -36,9 +48,9 @@ METHODS = {
 class ApiServer:
     """A Kubernetes API server in memory, on 127.0.0.1.
 
-    `server_cert` and `server_key` are its own certificate (PEM), `client_ca` the CA of its users' certificates: CN is the
-    user, O the groups. `kubelets` answers exec, log and proxy; without it they are 501. `audit` is called once a request
-    with user, verb, object, whether it was a dry run, and the status of the answer.
+    `server_cert` and `server_key` are its own certificate (PEM), `client_ca` the CA of its users' certificates: CN is
+    the user, O the groups. `kubelets` answers exec, log and proxy; without it they are 501. `audit` is called once a
+    request with user, verb, object, whether it was a dry run, and the status of the answer.
     """
 
     def __init__(
@@ -110,7 +122,9 @@ class ApiServer:
     # -- one request
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        call = read_call(request.method, unquote(request.rel_url.raw_path), request.rel_url.raw_query_string, request.headers)
+        call = read_call(
+            request.method, unquote(request.rel_url.raw_path), request.rel_url.raw_query_string, request.headers
+        )
         try:
             call.user = self._authenticator.user_of(_certificate(request), request.headers)
             if request.can_read_body:
@@ -162,7 +176,11 @@ class ApiServer:
 
     async def _objects(self, request: web.Request, call: Call, resource: Resource) -> web.StreamResponse:
         one = _names_one(call)
-        if call.verb not in resource.verbs or (call.verb == "create" and one) or (call.verb in ("update", "patch") and not one):
+        if (
+            call.verb not in resource.verbs
+            or (call.verb == "create" and one)
+            or (call.verb in ("update", "patch") and not one)
+        ):
             raise errors.method_not_allowed()
         if call.verb == "watch":
             return await self._watch(request, call, resource)
@@ -189,7 +207,7 @@ class ApiServer:
 
     def _delete_all(self, call: Call, resource: Resource, options: Obj) -> Obj:
         chosen = selection(call, resource)
-        found = [obj for _, obj in self.store.list(shelf_name(resource), call.namespace) if chosen(obj)]
+        found = [obj for _, obj in self.store.items(shelf_name(resource), call.namespace) if chosen(obj)]
         for obj in found:
             self._writer.delete_object(call, resource, obj, options)
         meta = {"resourceVersion": str(self.store.revision)}
@@ -201,13 +219,14 @@ class ApiServer:
             raise errors.no_such_resource()
         if call.verb not in sub.verbs:
             raise errors.method_not_allowed()
+        if resource.plural == "pods" and call.subresource in ("exec", "attach", "portforward"):
+            streams.check_create(self._authorizer, call)
         if resource.plural == "pods" and call.subresource == "log":
-            return await streams.log(self.store, self.kubelets, call)
+            return await streams.log(request, self.store, self.kubelets, call)
         if resource.plural == "pods" and call.subresource == "proxy":
             return await streams.proxy(self.store, self.kubelets, call)
         if resource.plural == "pods" and call.subresource == "exec":
-            nodes, container = streams.check_exec(self.store, self._authorizer, self.kubelets, call)
-            streams.refuse_upgrade(call)
+            nodes, container = streams.check_exec(self.store, self.kubelets, call)
             return await streams.exec_stream(request, nodes, container, call)
         if call.subresource == "status" and resource.shape is not None:
             form = media.negotiate(call)
@@ -223,7 +242,9 @@ class ApiServer:
     async def _watch(self, request: web.Request, call: Call, resource: Resource) -> web.StreamResponse:
         form = media.negotiate(call)
         watch = Watch(self.store, call, resource, self._stopping)
-        response = web.StreamResponse(headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"})
+        response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
         response.enable_chunked_encoding()
         await response.prepare(request)
         self._log(call, 200)
@@ -235,6 +256,8 @@ class ApiServer:
                     shown = {**shown, "columnDefinitions": None}
                 event = {**event, "object": shown}
                 first = False
+            elif event["type"] == "BOOKMARK" and form.as_kind == "PartialObjectMetadata":
+                event = {**event, "object": media.metadata_only(event["object"])}
             await response.write(media.encode(event, media.Form()))
         await response.write_eof()
         return response
@@ -249,7 +272,9 @@ class ApiServer:
         if isinstance(found, str):
             return web.Response(text=found, content_type="text/plain")
         body, kind = found
-        return web.Response(body=json.dumps(body, separators=(",", ":")).encode() + b"\n", headers={"Content-Type": kind})
+        return web.Response(
+            body=json.dumps(body, separators=(",", ":")).encode() + b"\n", headers={"Content-Type": kind}
+        )
 
     def _document(self, call: Call, parts: list[str]) -> str | tuple[Obj, str]:
         plain = "application/json"
@@ -293,21 +318,36 @@ def _certificate(request: web.Request) -> bytes | None:
 
 def _names_one(call: Call) -> bool:
     """Whether the path itself names an object (a field selector may have set `name` too)."""
-    return bool(call.name) and call.verb not in ("list", "deletecollection") and not (
-        call.verb == "watch" and "/watch/" not in call.path
+    return (
+        bool(call.name)
+        and call.verb not in ("list", "deletecollection")
+        and not (call.verb == "watch" and "/watch/" not in call.path)
     )
 
 
 def _delete_options(call: Call) -> Obj:
-    if not call.body.strip():
-        return {}
+    found: Any = {}
     if call.body.startswith(protobuf.MAGIC):
-        return protobuf.decode_object(call.body)
-    try:
-        found = json.loads(call.body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        found = protobuf.decode_object(call.body)
+    elif call.body.strip():
+        try:
+            found = json.loads(call.body)
+        except ValueError as error:
+            text = call.body.decode("utf-8", "replace")
+            why = f"couldn't get version/kind; json parse error: {json_problem(text)}"
+            raise errors.bad_request(why) from error
+    options = found if isinstance(found, dict) else {}
+    findings = []
+    asked = call.values("dryRun") or options.get("dryRun") or []
+    if asked and asked != ["All"]:
+        findings.append(errors.unsupported("dryRun", asked, ["All"]))
+    policy = call.get("propagationPolicy") or options.get("propagationPolicy")
+    if policy and policy not in ("Background", "Foreground", "Orphan"):
+        allowed = ["Background", "Foreground", "Orphan", "nil"]
+        findings.append(errors.unsupported("propagationPolicy", policy, allowed))
+    if findings:
+        raise errors.unprocessable("DeleteOptions", "meta.k8s.io", "", findings)
+    return options
 
 
 def _object(call: Call, resource: Resource, obj: Obj, form: media.Form, code: int = 200) -> web.Response:

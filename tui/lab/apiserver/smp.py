@@ -17,7 +17,7 @@ ORDER = "$setElementOrder/"
 DROP = "$deleteFromPrimitiveList/"
 
 
-class MissingMergeKey(ValueError):
+class MissingMergeKeyError(ValueError):
     """An item of a patch names no entry."""
 
 
@@ -80,9 +80,7 @@ def _clean(change: Any) -> Any:
     if isinstance(change, list):
         if {DIRECTIVE: "replace"} in change:
             change = [item for item in change if item != {DIRECTIVE: "replace"}]
-        return [
-            _clean(item) for item in change if not (isinstance(item, dict) and item.get(DIRECTIVE) == "delete")
-        ]
+        return [_clean(item) for item in change if not (isinstance(item, dict) and item.get(DIRECTIVE) == "delete")]
     return change
 
 
@@ -95,7 +93,7 @@ def _merge_list(shape: Shape, live: list[Any], change: list[Any], order: Any) ->
     for item in change:
         if not isinstance(item, dict) or key not in item:
             shown = go_value(item)
-            raise MissingMergeKey(f"map: {shown} does not contain declared merge key: {key}")
+            raise MissingMergeKeyError(f"map: {shown} does not contain declared merge key: {key}")
         at = next((i for i, each in enumerate(out) if each.get(key) == item[key]), None)
         if item.get(DIRECTIVE) == "delete":
             out = [each for each in out if each.get(key) != item[key]]

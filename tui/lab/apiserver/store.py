@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,7 @@ class Store:
         self.revision = FIRST_REVISION
         self.oldest = FIRST_REVISION
         self.shelves: dict[str, Shelf] = {}
+        self.compacted = 0
         self.history_limit = history_limit
         self.listeners: list[Callable[[str, Change], None]] = []
 
@@ -54,7 +55,7 @@ class Store:
         """One object, None where there is none."""
         return self.shelf(resource).objects.get((namespace, name))
 
-    def list(self, resource: str, namespace: str = "") -> Iterable[tuple[Key, Obj]]:
+    def items(self, resource: str, namespace: str = "") -> list[tuple[Key, Obj]]:
         """The objects of a resource in the order of their keys, all namespaces where none is given."""
         items = sorted(self.shelf(resource).objects.items())
         return [item for item in items if not namespace or item[0][0] == namespace]
@@ -90,6 +91,11 @@ class Store:
             waiter.set()
         for listener in self.listeners:
             listener(resource, change)
+
+    def compact(self) -> None:
+        """Forget what objects were before now: older pages of lists are 410 from here on; watches go on."""
+        self.revision += 1  # a compaction of etcd is a write, too
+        self.compacted = self.revision
 
     def since(self, resource: str, revision: int) -> list[Change]:
         """The changes after a revision, oldest first."""

@@ -54,16 +54,6 @@ def prepare_create(kind: str, obj: Obj) -> None:
                 finalizers.append("kubernetes")
         case "Service":
             obj["status"] = {"loadBalancer": {}}
-        case "Secret":
-            texts = obj.pop("stringData", {})
-            if texts:
-                obj["data"] = {**obj.get("data", {}), **{key: _base64(text) for key, text in texts.items()}}
-
-
-def _base64(text: str) -> str:
-    import base64
-
-    return base64.b64encode(text.encode()).decode()
 
 
 def prepare_update(kind: str, subresource: str, obj: Obj, old: Obj) -> None:
@@ -72,8 +62,6 @@ def prepare_update(kind: str, subresource: str, obj: Obj, old: Obj) -> None:
     meta.pop("generation", None)
     if "generation" in before:
         meta["generation"] = before["generation"]
-    if kind == "Secret":
-        prepare_create(kind, obj)
     if kind not in WITH_STATUS:
         return
     if subresource == "status":
@@ -112,7 +100,9 @@ def _count_generations(obj: Obj, old: Obj) -> None:
 
 def qos_class(spec: Obj) -> str:
     """The quality of service of a pod."""
-    requests, limits, complete = set(), set(), True
+    requests: set[str] = set()
+    limits: set[str] = set()
+    complete = True
     for container in [*(spec.get("containers") or []), *spec.get("initContainers", [])]:
         found = container.get("resources", {})
         asked, most = found.get("requests") or {}, found.get("limits") or {}
@@ -134,10 +124,23 @@ def admit_create(store: Store, resource: Resource, obj: Obj) -> None:
         _check_namespace(store, resource, meta)
     if resource.kind == "Pod":
         _admit_pod(store, obj)
+    elif resource.kind == "Service" and obj["spec"]["type"] != "ExternalName":
+        _allocate_address(store, obj["spec"])
     elif resource.kind == "Node":
         taints = obj["spec"].setdefault("taints", [])
         if not any(taint["key"] == "node.kubernetes.io/not-ready" for taint in taints):
             taints.append({"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"})
+
+
+def _allocate_address(store: Store, spec: Obj) -> None:
+    """Give a service the next free address, and the fields that come with it."""
+    if not spec.get("clusterIP"):
+        taken = {service["spec"].get("clusterIP") for _, service in store.items("services")}
+        free = (f"10.96.{at // 250}.{at % 250 + 1}" for at in range(10, 60_000))
+        spec["clusterIP"] = next(address for address in free if address not in taken)
+    spec.setdefault("clusterIPs", [spec["clusterIP"]])
+    spec.setdefault("ipFamilies", ["IPv4"])
+    spec.setdefault("ipFamilyPolicy", "SingleStack")
 
 
 def _check_namespace(store: Store, resource: Resource, meta: Obj) -> None:
@@ -177,7 +180,7 @@ def _admit_pod(store: Store, obj: Obj) -> None:
 
 
 def _tolerates(toleration: Obj, key: str) -> bool:
-    return toleration.get("key", key) == key and toleration.get("effect", "NoExecute") == "NoExecute"
+    return bool(toleration.get("key", key) == key and toleration.get("effect", "NoExecute") == "NoExecute")
 
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -228,7 +231,7 @@ def _template_warnings(spec: Obj, where: str) -> list[str]:
             seen: set[str] = set()
             for at, env in enumerate(container.get("env", [])):
                 if env["name"] in seen:
-                    text = f"{where}.{part}[{index}].env[{at}]: hides previous definition of \"{env['name']}\""
+                    text = f'{where}.{part}[{index}].env[{at}]: hides previous definition of "{env["name"]}"'
                     out.append(f"{text}, which may be dropped when using apply")
                 seen.add(env["name"])
     return out

@@ -19,6 +19,9 @@ Obj = dict[str, Any]
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "base64.channel.k8s.io", "channel.k8s.io")
 STDIN, STDOUT, STDERR, ERROR = range(4)
 STDIN_WAIT = 30.0
+FRAME = 32 * 1024
+FOLLOW_EVERY = 0.5
+_INTERNAL = "Internal error occurred: "
 
 
 def _pod(store: Store, call: Call) -> Obj:
@@ -60,7 +63,7 @@ def _need_kubelets(kubelets: Kubelets | None, call: Call) -> Kubelets:
 # -- log
 
 
-async def log(store: Store, kubelets: Kubelets | None, call: Call) -> web.StreamResponse:
+async def log(request: web.Request, store: Store, kubelets: Kubelets | None, call: Call) -> web.StreamResponse:
     """GET of a pod's log."""
     pod = _pod(store, call)
     options = _log_options(call)
@@ -71,13 +74,44 @@ async def log(store: Store, kubelets: Kubelets | None, call: Call) -> web.Stream
     try:
         body = await nodes.logs(call.namespace, call.name, container, **options)
     except KubeletError as error:
-        raise errors.ApiError(error.code, error.message, "BadRequest" if error.code == 400 else "InternalError") from error
-    return web.Response(body=body, headers={"Content-Type": "text/plain"})
+        raise errors.ApiError(
+            error.code, error.message, "BadRequest" if error.code == 400 else "InternalError"
+        ) from error
+    if not call.flag("follow"):
+        return web.Response(body=body, headers={"Content-Type": "text/plain"})
+    response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(body)
+    await _follow(response, store, nodes, call, container, pod["metadata"]["uid"])
+    await response.write_eof()
+    return response
+
+
+async def _follow(
+    response: web.StreamResponse, store: Store, nodes: Kubelets, call: Call, container: str, uid: str
+) -> None:
+    """Write what a log gets until its pod is gone."""
+    try:
+        seen = len(await nodes.logs(call.namespace, call.name, container))
+        while (store.get("pods", call.namespace, call.name) or {}).get("metadata", {}).get("uid") == uid:
+            await asyncio.sleep(FOLLOW_EVERY)
+            whole = await nodes.logs(call.namespace, call.name, container)
+            if len(whole) < seen:  # the container was started anew
+                return
+            await response.write(whole[seen:])
+            seen = len(whole)
+    except (KubeletError, ConnectionError):
+        return
 
 
 def _log_options(call: Call) -> dict[str, Any]:
     out: dict[str, Any] = {"timestamps": call.flag("timestamps"), "previous": call.flag("previous")}
-    for name, keyword, least in (("tailLines", "tail_lines", 0), ("limitBytes", "limit_bytes", 1), ("sinceSeconds", "since_seconds", 1)):
+    for name, keyword, least in (
+        ("tailLines", "tail_lines", 0),
+        ("limitBytes", "limit_bytes", 1),
+        ("sinceSeconds", "since_seconds", 1),
+    ):
         text = call.get(name)
         if not text:
             continue
@@ -90,25 +124,32 @@ def _log_options(call: Call) -> dict[str, Any]:
             finding = errors.invalid(name, value, why)
             raise errors.unprocessable("PodLogOptions", "", call.name, [finding])
         out[keyword] = value
+    if call.get("sinceSeconds") and call.get("sinceTime"):
+        text = "at most one of `sinceTime` or `sinceSeconds` may be specified"
+        raise errors.unprocessable("PodLogOptions", "", call.name, [errors.forbidden_field("[]", text)])
     return out
 
 
 # -- exec
 
 
-def check_exec(store: Store, authorizer: Authorizer, kubelets: Kubelets | None, call: Call) -> tuple[Kubelets, str]:
-    """The checks before a command is run: rights, container, node; ApiError."""
+def check_create(authorizer: Authorizer, call: Call) -> None:
+    """exec, attach and portforward need the right to create, whatever the method of the request is; ApiError 403."""
     if call.verb == "get":
         # A websocket handshake is a GET, but what it does is a create.
         asked = Attributes("create", "", "pods", call.subresource, call.namespace, call.name)
         if not authorizer.decide(call.user, asked)[0]:
             raise forbidden("pods", "", call.name, "")
+
+
+def check_exec(store: Store, kubelets: Kubelets | None, call: Call) -> tuple[Kubelets, str]:
+    """The checks before a command is run: container, node, upgrade; ApiError."""
     pod = _pod(store, call)
     container = _container(pod, call)
-    if not call.values("command"):
-        finding = errors.required("command")
-        raise errors.unprocessable("PodExecOptions", "", call.name, [finding])
     _need_node(pod)
+    refuse_upgrade(call)
+    if not any(call.flag(name) for name in ("stdin", "stdout", "stderr")):
+        raise errors.PlainError(400, "you must specify at least 1 of stdin, stdout, stderr")
     return _need_kubelets(kubelets, call), container
 
 
@@ -138,10 +179,14 @@ async def exec_stream(request: web.Request, nodes: Kubelets, container: str, cal
         await channels.send(STDOUT, b"")
     stdin = await channels.read_stdin() if call.flag("stdin") else None
     try:
+        if not call.values("command"):
+            raise KubeletError(f"{_INTERNAL * 2}error executing command in container: args must not be empty")
         result = await nodes.exec(call.namespace, call.name, container, call.values("command"), stdin)
     except KubeletError as error:
-        failure = {"status": "Failure", "message": error.message, "reason": "InternalError", "code": error.code}
-        await channels.send(ERROR, _status({**failure, "details": {"causes": [{"message": error.message}]}}), error.message)
+        cause = error.message.removeprefix(_INTERNAL)
+        failure = {"status": "Failure", "message": _INTERNAL + cause, "reason": "InternalError"}
+        body = _status({**failure, "details": {"causes": [{"message": cause}]}, "code": 500})
+        await channels.send(ERROR, body, _INTERNAL + cause)
     else:
         await _send_result(channels, call, result)
     await socket.close(code=1000)
@@ -153,10 +198,13 @@ def _status(body: Obj) -> bytes:
 
 
 async def _send_result(channels: _Channels, call: Call, result: ExecResult) -> None:
-    if result.stdout and call.flag("stdout"):
-        await channels.send(STDOUT, result.stdout)
-    if result.stderr and call.flag("stderr") and not call.flag("tty"):
-        await channels.send(STDERR, result.stderr)
+    out, err = result.stdout, result.stderr
+    if call.flag("tty"):  # a terminal has one stream, and its own line ends
+        out, err = (out + err).replace(b"\n", b"\r\n"), b""
+    for channel, name, data in ((STDOUT, "stdout", out), (STDERR, "stderr", err)):
+        if call.flag(name):
+            for at in range(0, len(data), FRAME):
+                await channels.send(channel, data[at : at + FRAME])
     if result.code == 0:
         await channels.send(ERROR, _status({"status": "Success"}), "")
         return

@@ -19,9 +19,10 @@ def parse_time(text: str) -> datetime:
 
 
 def canonical_time(text: str, *, micro: bool = False) -> str:
-    """`text` in the form the server stores: seconds, or microseconds for a MicroTime; unreadable texts stay as they are."""
+    """`text` in the form the server stores: seconds, or microseconds for a MicroTime; ValueError in Go's words."""
     try:
         moment = parse_time(text)
     except ValueError:
-        return text
+        form = "2006-01-02T15:04:05.000000Z07:00" if micro else "2006-01-02T15:04:05Z07:00"
+        raise ValueError(f'parsing time "{text}" as "{form}": cannot parse "{text}" as "2006"') from None
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What the server refuses with 422: the rules of Kubernetes 1.36 for the kinds held here, in its order and its words."""
+"""What the server refuses with 422: the rules of Kubernetes 1.36 for the kinds held here, in its order and words."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import Any
 
 from tui.lab.apiserver import names, podvalidation
 from tui.lab.apiserver.errors import Invalid, forbidden_field, invalid, required, too_long, unsupported
-from tui.lab.apiserver.podvalidation import annotations, labels
+from tui.lab.apiserver.podvalidation import annotations_of, labels_of
 from tui.lab.apiserver.selectors import from_label_selector
 
 Obj = dict[str, Any]
 MEBIBYTE = 1024 * 1024
 
 
-def metadata(kind: str, meta: Obj, *, namespaced: bool, rule: Callable[[str], list[str]] | None = None) -> list[Invalid]:
+def metadata(
+    kind: str, meta: Obj, *, namespaced: bool, rule: Callable[[str], list[str]] | None = None
+) -> list[Invalid]:
     """One pass over an object's metadata."""
     out: list[Invalid] = []
     check = rule or (lambda name: names.object_name(kind, name))
@@ -29,11 +31,13 @@ def metadata(kind: str, meta: Obj, *, namespaced: bool, rule: Callable[[str], li
     if namespaced and not meta.get("namespace"):
         out.append(required("metadata.namespace"))
     elif namespaced:
-        out += [invalid("metadata.namespace", meta["namespace"], problem) for problem in names.dns_label(meta["namespace"])]
+        out += [
+            invalid("metadata.namespace", meta["namespace"], problem) for problem in names.dns_label(meta["namespace"])
+        ]
     elif meta.get("namespace"):
         out.append(forbidden_field("metadata.namespace", "not allowed on this type"))
-    out += labels(meta.get("labels"), "metadata.labels")
-    out += annotations(meta.get("annotations"), "metadata.annotations")
+    out += labels_of(meta.get("labels"), "metadata.labels")
+    out += annotations_of(meta.get("annotations"), "metadata.annotations")
     out += _owners(meta.get("ownerReferences", []))
     for finalizer in meta.get("finalizers", []):
         out += [invalid("metadata.finalizers", finalizer, problem) for problem in names.qualified_name(finalizer)]
@@ -60,8 +64,8 @@ def metadata_update(meta: Obj, old: Obj) -> list[Invalid]:
     for name in ("name", "namespace", "uid", "creationTimestamp"):
         if meta.get(name) != old.get(name):
             out.append(invalid(f"metadata.{name}", meta.get(name, ""), "field is immutable"))
-    out += labels(meta.get("labels"), "metadata.labels")
-    out += annotations(meta.get("annotations"), "metadata.annotations")
+    out += labels_of(meta.get("labels"), "metadata.labels")
+    out += annotations_of(meta.get("annotations"), "metadata.annotations")
     if old.get("deletionTimestamp"):
         new = [name for name in meta.get("finalizers", []) if name not in old.get("finalizers", [])]
         if new:
@@ -135,7 +139,9 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
         out += podvalidation.label_selector(selector, "spec.selector")
     template_labels = template["metadata"].get("labels")
     if selector is None or not from_label_selector(selector)(template_labels or {}):
-        out.append(invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`"))
+        out.append(
+            invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`")
+        )
     if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
         out.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
     out += podvalidation.template(template, "spec.template")
@@ -164,7 +170,9 @@ def _update_strategy(strategy: Obj) -> list[Invalid]:
     out: list[Invalid] = []
     for name in ("maxUnavailable", "maxSurge"):
         out += podvalidation.count_or_percent(rolling.get(name, 0), f"{where}.{name}")
-    unavailable, surge = (podvalidation.percent_or_count(rolling.get(name, 0)) for name in ("maxUnavailable", "maxSurge"))
+    unavailable, surge = (
+        podvalidation.percent_or_count(rolling.get(name, 0)) for name in ("maxUnavailable", "maxSurge")
+    )
     if unavailable and surge:
         out.append(invalid(f"{where}.maxSurge", rolling["maxSurge"], "may not be set when maxUnavailable is non-zero"))
     elif not unavailable and not surge:

@@ -76,7 +76,7 @@ class Watch:
         return {"type": "DELETED", "object": view(self.resource, gone)}
 
     def _first(self) -> list[Obj]:
-        items = self.store.list(self.place, self.call.namespace if self.resource.namespaced else "")
+        items = self.store.items(self.place, self.call.namespace if self.resource.namespaced else "")
         named = "" if self.call.has("fieldSelector") else self.call.name
         return [
             {"type": "ADDED", "object": view(self.resource, obj)}
