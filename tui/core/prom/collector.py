@@ -1,4 +1,4 @@
-"""One round of `[[inputs.prom]]` as DataKit 1.84.1 does it: fetch, read, filter, name, tag, send."""
+"""One round of an input as DataKit 1.84.1 does it: fetch, read, filter, name, tag, send."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tui.core.prom import exposition, urls
-from tui.core.prom.conf import PromInput
 from tui.core.prom.exposition import Exposition
 from tui.core.prom.points import Builder, Point, Tags, Value, mended
+from tui.core.prom.settings import ANNOTATION, ETCD, PROM, PromInput
 from tui.i18n import _
 
 __all__ = ["Point", "Round", "Scrape", "Target", "Value", "collect", "final_up", "points_of", "up_point", "url_tags"]
@@ -64,30 +64,37 @@ def collect(
     """
 
     def say(target: Target, up: int) -> None:
-        target.up = up
-        done.ups.append(up_point(settings, target.url, up, host_tags, election_tags))
+        if settings.reports_up:
+            target.up = up
+            done.ups.append(up_point(settings, target.url, up, host_tags, election_tags))
 
     done = Round()
     if settings.problem or settings.output:  # Init fails, or the text goes to a file
         return done
     for url in settings.urls:
         parsed = urls.parse(url)
-        is_http = parsed.scheme in ("http", "https")
+        # An annotation asks for everything over HTTP; the other two open what has another scheme as a file.
+        is_request = parsed.scheme in ("http", "https") or settings.kind == ANNOTATION
         target = Target(url)
         done.targets.append(target)
-        if is_http and _crashes(settings):
+        if is_request and _crashes(settings):
             target.error = _("[inputs.prom.auth] is incomplete: the input crashes, and is given up after six times")
             return done
-        if is_http and not parsed.host:
+        if is_request and parsed.scheme not in ("http", "https"):
+            scrape = Scrape(None, error=_("no http:// or https:// in the URL"))
+        elif is_request and not parsed.host:
             scrape = Scrape(None, error=_("no host in the URL"))
-        elif is_http and _lacks_token(settings):
+        elif is_request and _lacks_token(settings):
             scrape = Scrape(None, error=_("[inputs.prom.auth] has neither token nor token_file"))
         else:
             scrape = fetch(url)
         if scrape.body is None:
             target.error = scrape.error or _("no answer")
-            if not (is_http and settings.ignore_req_err):
-                say(target, 0)
+            if is_request and settings.ignore_req_err:
+                continue
+            say(target, 0)
+            if settings.kind != PROM:
+                return _broken_off(settings, done)
             continue
         target.exposition = exposition.parse(scrape.body, settings.stream_size)
         target.error = target.exposition.error
@@ -98,6 +105,15 @@ def collect(
             say(target, 1)
         if target.error:
             say(target, 0)
+            if settings.kind != PROM:
+                return _broken_off(settings, done)
+    return done
+
+
+def _broken_off(settings: PromInput, done: Round) -> Round:
+    """The round after a failure that ends it: `[[inputs.etcd]]` has kept its points to the end, and loses them."""
+    if settings.kind == ETCD:
+        done.points.clear()
     return done
 
 
@@ -123,7 +139,12 @@ def points_of(
 
 
 def url_tags(settings: PromInput, url: str) -> Tags:
-    """The tags that an input adds to all points of one URL: its own ones, then `host` and `instance` from the URL."""
+    """The tags that an input adds to all points of one URL: its own ones, then `host` and `instance` from the URL.
+
+    An annotation adds `instance` alone: its own tags are among those of the series.
+    """
+    if settings.kind == ANNOTATION:
+        return {"instance": urls.parse(url).host}
     tags = dict(settings.tags)
     host = urls.host_tag(url)
     if host is not None:

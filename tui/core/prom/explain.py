@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from tui.core.prom.conf import PromInput
 from tui.core.prom.exposition import Exposition, Family, Series
 from tui.core.prom.naming import Name, name_of
 from tui.core.prom.points import Builder
+from tui.core.prom.settings import PromInput
 from tui.i18n import _
 
 KEPT = "kept"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tui.core.prom.conf import PromInput, Rule
+from tui.core.prom.decode import Rule
+from tui.core.prom.settings import PromInput
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tui.core.prom import patterns
-from tui.core.prom.conf import PromInput
 from tui.core.prom.exposition import Family, Series
 from tui.core.prom.naming import name_of
+from tui.core.prom.settings import ANNOTATION, PromInput
 
 Tags = dict[str, str]
 Value = float | int | str
@@ -65,6 +65,7 @@ class Builder:
         self.added = added
         self.now_ms = now_ms
         self.info: Tags = {}
+        self.own = dict(settings.tags) if settings.kind == ANNOTATION else {}  # these come before the labels
         self.ignored_values = {
             key: found for key, texts in settings.ignore_tag_kv_match.items() if (found := patterns.matchers(texts))
         }
@@ -123,13 +124,13 @@ class Builder:
 
     def tags(self, series: Series, measurement: str, le: str | None = None) -> tuple[Tags, bool]:
         """The tags that come from the target, and whether they may need mending. Buckets get no info labels."""
-        tags: Tags = {**series.labels}
+        tags: Tags = {**series.labels, **self.own}
         if le is not None:
-            tags["le"] = le
+            tags.setdefault("le", le)
         elif self.info:
             tags = {**self.info, **{key: value for key, value in tags.items() if key not in self.info}}
         if self.plain:
-            return tags, series.raw or bool(self.info)
+            return tags, series.raw or bool(self.info) or bool(self.own)
         settings = self.settings
         for key in settings.tags_ignore:
             tags.pop(key, None)
