@@ -34,7 +34,7 @@ class Terminal:
         self.output = bytearray()
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
-        self._pending = b""
+        self._fed = 0
         self.began = time.monotonic()
         self.master, terminal = os.openpty()
         self.resize(columns, rows)
@@ -94,15 +94,15 @@ class Terminal:
         except OSError:
             return False
         self.output += data
-        data = UNKNOWN_TO_PYTE.sub(b"", self._pending + data)
-        cut = INCOMPLETE.search(data)
-        at = cut.start() if cut else len(data)
-        data, self._pending = data[:at], data[at:]
-        self._stream.feed(data)
         return bool(data)
 
     def text(self) -> str:
         """What the screen shows, lines without trailing blanks."""
+        data = bytes(self.output[self._fed :])
+        cut = INCOMPLETE.search(data)
+        data = data[: cut.start()] if cut else data
+        self._fed += len(data)
+        self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", data))
         return "\n".join(line.rstrip() for line in self.screen.display)
 
     def wait_for(self, wanted: str | Callable[[str], bool], deadline_s: float = DEADLINE_S) -> str:
