@@ -21,7 +21,7 @@ from tui.i18n import N_, _, ngettext
 from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
-from tui.widgets.glyphs import fit, glyph
+from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.step_screen import StepScreen, assemble, facts
 
 DAY_S = 86_400
@@ -263,7 +263,7 @@ class CertificatesScreen(StepScreen):
         survey = self._survey
         parts: list[str | tuple[str, str] | Content] = []
         head = fit(_("Node"), 18) + fit(_("CA"), 6) + fit(_("Cert."), 6) + fit(_("Key"), 6) + fit(_("Pair"), 6)
-        parts += [(head + _("etcd answers"), "$text-muted"), "\n"]
+        parts += [(head + _("etcd answers"), muted()), "\n"]
         pods = sorted(survey.datakit.pods, key=lambda pod: (pod.node not in survey.etcd_nodes, pod.node))
         best: NodeCertificates | None = None
         for pod in pods:
@@ -271,9 +271,9 @@ class CertificatesScreen(StepScreen):
             needed = pod.node in survey.etcd_nodes or self._everywhere
             parts.append(fit(pod.node, 18))
             if seen is None:
-                parts += [(glyph("more"), "$text-muted"), "\n"]
+                parts += [(glyph("more"), muted()), "\n"]
             elif isinstance(seen, str):
-                parts += [(seen, "$text-muted"), "\n"]
+                parts += [(seen, muted()), "\n"]
             else:
                 best = best or (seen if seen.cert.certificates else None)
                 parts += [*self._row(seen, needed), "\n"]
@@ -297,7 +297,7 @@ class CertificatesScreen(StepScreen):
             if good:
                 return fit(glyph("ok"), 6), "$success"
             if good is None or not needed:
-                return fit(glyph("skip"), 6), "$text-muted"
+                return fit(glyph("skip"), 6), muted()
             return fit(glyph("fail"), 6), "$error"
 
         def there(file: CertificateFile) -> bool | None:
@@ -309,9 +309,9 @@ class CertificatesScreen(StepScreen):
         if seen.answers:
             cells.append((str(seen.answers), "$success" if seen.answers == 200 else "$warning"))
         elif not needed:
-            cells.append((_("not needed here"), "$text-muted"))
+            cells.append((_("not needed here"), muted()))
         else:
-            cells.append((seen.problem or seen.cert.problem or _("no answer"), "$text-muted"))
+            cells.append((seen.problem or seen.cert.problem or _("no answer"), muted()))
         return cells
 
     def _certificate(self, seen: NodeCertificates) -> Content:

@@ -247,7 +247,7 @@ def found_facts(found: Survey) -> Content:
     etcd = ngettext("{n} member", "{n} members", len(topology.members)).format(n=len(topology.members))
     where = ", ".join(topology.etcd_nodes)
     conf = (found.conf or {}).get("data", {})
-    keys = _("{n} keys").format(n=len(conf)) if found.conf is not None else _("not there yet")
+    keys = ngettext("{n} key", "{n} keys", len(conf)).format(n=len(conf)) if found.conf is not None else _("not there yet")
     if "etcd.conf" in conf:
         keys += ", " + _("etcd.conf among them")
     return facts(

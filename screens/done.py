@@ -8,7 +8,7 @@ from textual.widgets import Static
 from tui.core.reports import receipt_text, verdict_line
 from tui.core.survey import CLUSTER_TAG
 from tui.i18n import N_, _
-from tui.widgets.glyphs import glyph
+from tui.widgets.glyphs import glyph, muted
 from tui.widgets.step_screen import StepScreen, assemble, facts
 
 ANSWERS = "answers.toml"
@@ -35,9 +35,9 @@ class DoneScreen(StepScreen):
         receipt, report = session.receipt, session.report
         if receipt is not None:
             for line in receipt_text(receipt).splitlines():
-                parts += [(glyph("dot") + " ", "$text-muted"), line, "\n"]
+                parts += [(glyph("dot") + " ", muted()), line, "\n"]
         else:
-            parts += [(glyph("skip") + " ", "$text-muted"), _("Nothing was changed."), "\n"]
+            parts += [(glyph("skip") + " ", muted()), _("Nothing was changed."), "\n"]
         for dashboard in session.views.values():
             link = session.studio.link(dashboard, {CLUSTER_TAG: session.answers.cluster.name}) if session.studio else ""
             parts += [(glyph("ok") + " ", "$success"), _("View {name}").format(name=dashboard.name)]
@@ -66,7 +66,7 @@ class DoneScreen(StepScreen):
         if session.lab is not None:
             lines = [(_("Again"), self.given.command)]
             note = _("The practice lab and everything in it is gone when you leave. On a cluster of yours:")
-            text = assemble(facts(lines), "\n\n", (note, "$text-muted"), "\n", ("datakit-wizard", "$accent"))
+            text = assemble(facts(lines), "\n\n", (note, muted()), "\n", ("datakit-wizard", "$accent"))
         else:
             text = facts(lines)
         self.query_one("#lines", Static).update(text)

@@ -26,7 +26,7 @@ from tui.i18n import N_, _, ngettext
 from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
-from tui.widgets.glyphs import glyph, plain
+from tui.widgets.glyphs import glyph, muted, plain
 from tui.widgets.pane import Pane
 from tui.widgets.step_screen import StepScreen, assemble
 from tui.widgets.toml_editor import TomlEditor
@@ -291,7 +291,7 @@ class EtcdConfScreen(StepScreen):
         series = _("Series {kept} of {all}").format(kept=self.passed.kept, all=self.passed.all)
         for number, (pane, title) in enumerate(zip(self.PANES, (_("Choices"), text, series), strict=True), 1):
             here = pane == self.pane
-            parts += [(f"{number} {title}", "bold $accent underline" if here else "$text-muted"), "   "]
+            parts += [(f"{number} {title}", "bold $accent underline" if here else muted()), "   "]
         self.query_one("#tabs", Static).update(assemble(*parts))
 
     def _show_findings(self) -> None:
@@ -301,7 +301,7 @@ class EtcdConfScreen(StepScreen):
         for number, found in enumerate(self.found):
             sign, tone = SIGNS[found.severity]
             where = _("line {line}").format(line=found.line) + (f" {found.key}" if found.key else "")
-            parts += ["\n" if number else "", (glyph(sign) + " ", tone), (where + ": ", "$text-muted"), found.message]
+            parts += ["\n" if number else "", (glyph(sign) + " ", tone), (where + ": ", muted()), found.message]
             parts += [" " + found.remedy] if found.remedy else []
         text = self.query_one("#editor", TomlEditor).text
         if not parts and text.strip():
@@ -311,7 +311,7 @@ class EtcdConfScreen(StepScreen):
         self.query_one("#findings-text", Static).update(assemble(*parts))
 
     def _show_series(self) -> None:
-        parts: list[str | tuple[str, str]] = [(self._origin(), "$text-muted"), "\n"]
+        parts: list[str | tuple[str, str]] = [(self._origin(), muted()), "\n"]
         above = ""
         for row in self.passed.rows:
             group = row.dropped_by or row.measurement
@@ -320,10 +320,10 @@ class EtcdConfScreen(StepScreen):
                 parts += ["\n", (title.format(setting=group, name=group), "bold"), "\n"]
                 above = group
             if row.dropped_by:
-                parts += [(f"{glyph('skip')} {row.family}", "$text-muted")]
+                parts += [(f"{glyph('skip')} {row.family}", muted())]
             else:
                 parts += [(glyph("ok") + " ", "$success"), row.field]
-            parts += [(f" {glyph('times')}{row.series}" if row.series > 1 else "", "$text-muted"), "\n"]
+            parts += [(f" {glyph('times')}{row.series}" if row.series > 1 else "", muted()), "\n"]
         shown = assemble(*parts)
         self.query_one("#series-text", Static).update(shown)
         self.query_one("#beside-text", Static).update(shown)
@@ -462,4 +462,4 @@ class EtcdConfScreen(StepScreen):
         ]
 
 
-SIGNS = {"error": ("fail", "$error"), "warning": ("warn", "$warning"), "info": ("dot", "$text-muted")}
+SIGNS = {"error": ("fail", "$error"), "warning": ("warn", "$warning"), "info": ("dot", muted())}

@@ -11,15 +11,16 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.core import actions, survey
+from tui.core.by_hand import commands
 from tui.core.durations import about
 from tui.core.errors import PartialError, WizardError
-from tui.core.plan import Plan, changed, commands, make_plan
+from tui.core.plan import Plan, changed, make_plan
 from tui.core.ports import Rollout
 from tui.i18n import N_, _, ngettext
 from tui.widgets import background
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.diff_view import DiffView
-from tui.widgets.glyphs import fit, glyph
+from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.step_screen import StepScreen, assemble
 
 VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
@@ -147,7 +148,7 @@ class ReviewScreen(StepScreen):
             parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
         elif changed(plan.changes):
             parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
-            parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), "$text-muted")]
+            parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
         elif plan.changes:
             parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
         else:
@@ -288,9 +289,9 @@ class ReviewScreen(StepScreen):
         parts: list[str | tuple[str, str] | Content] = []
         if self._applying:
             elapsed = about(time.monotonic() - self._began)
-            parts += [(_("{time} since the start").format(time=elapsed), "$text-muted"), "\n"]
+            parts += [(_("{time} since the start").format(time=elapsed), muted()), "\n"]
         for line in self._log:
-            parts += [(glyph("dot") + " ", "$text-muted"), line, "\n"]
+            parts += [(glyph("dot") + " ", muted()), line, "\n"]
         state = self._rollout
         if state is not None:
             parts += [
@@ -299,12 +300,12 @@ class ReviewScreen(StepScreen):
                 ", " + _("{n} available").format(n=state.available) + "\n",
             ]
             for node, what in state.pods.items():
-                parts += [fit(node, 20), (what, "$text-muted"), "\n"]
+                parts += [fit(node, 20), (what, muted()), "\n"]
         if not self._applying and self._done and receipt is not None:
             parts = [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n", *parts]
             if receipt.path is not None:
-                parts += ["\n", (_("Receipt") + "  ", "$text-muted"), str(receipt.path), "\n"]
-                parts += [(_("Undo") + "     ", "$text-muted"), "datakit-wizard undo"]
+                parts += ["\n", (_("Receipt") + "  ", muted()), str(receipt.path), "\n"]
+                parts += [(_("Undo") + "     ", muted()), "datakit-wizard undo"]
         progress.update(assemble(*parts))
         progress.display = bool(parts)
 

@@ -23,7 +23,7 @@ from tui.i18n import N_, _, language
 from tui.widgets.background import in_thread
 from tui.widgets.field import Field
 from tui.widgets.given import Given
-from tui.widgets.glyphs import glyph
+from tui.widgets.glyphs import glyph, muted
 from tui.widgets.step_screen import StepScreen, assemble
 
 # Msgids: what the views that come later will show.
@@ -126,7 +126,7 @@ class ViewScreen(StepScreen):
                 "\n\n",
                 (_("Until then, as in the tutorial: studio, Scenes, New dashboard, “{name}”.").format(
                     name=self.view.name(language())
-                ), "$text-muted"),
+                ), muted()),
             )  # fmt: skip
         there = self._there
         if there is not None:
@@ -138,7 +138,7 @@ class ViewScreen(StepScreen):
                 "\n",
                 Content(where),
                 "\n",
-                (_("Choose the cluster {name} in it.").format(name=session.answers.cluster.name), "$text-muted"),
+                (_("Choose the cluster {name} in it.").format(name=session.answers.cluster.name), muted()),
             )
         if session.studio is None:
             return assemble(
@@ -161,14 +161,14 @@ class ViewScreen(StepScreen):
             if fill.panel.group != above:
                 above = fill.panel.group
                 title = groups[above]["zh" if language() == "zh" else "en"]
-                parts += [(title, "$text-muted"), "\n"]
+                parts += [(title, muted()), "\n"]
             title = fill.panel.title["zh" if language() == "zh" else "en"]
             if fill.ok:
                 parts += ["  ", (glyph("ok") + " ", "$success"), title, "\n"]
             else:
                 lacks = ", ".join(f"{measurement}.{field}" for measurement, field in fill.missing)
                 parts += ["  ", (glyph("skip") + " ", "$warning"), title]
-                parts += [("  " + _("lacks {fields}").format(fields=lacks), "$text-muted"), "\n"]
+                parts += [("  " + _("lacks {fields}").format(fields=lacks), muted()), "\n"]
         return assemble(*parts)
 
     # -- Enter

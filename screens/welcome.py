@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from tui.core.steps import STEPS
 from tui.i18n import N_, _
 from tui.widgets.choices import Choice, Choices
-from tui.widgets.glyphs import glyph
+from tui.widgets.glyphs import glyph, muted
 from tui.widgets.step_screen import StepScreen, paragraph
 
 
@@ -15,6 +15,7 @@ class WelcomeScreen(StepScreen):
     """What this is, what it needs, and that nothing is changed before the review."""
 
     STEP = "welcome"
+    CSS_PATH = None  # the frame's style is all that the first frame needs
     HELP = N_(
         "## The wizard\n\n"
         "It follows the tutorial's second part: make etcd (later Kubernetes and Istio too) observable with DataKit.\n\n"
@@ -29,18 +30,17 @@ class WelcomeScreen(StepScreen):
         return _("See what etcd, Kubernetes and Istio are doing")
 
     def content(self) -> ComposeResult:
-        dot = ("  " + glyph("dot") + " ", "$accent")
+        dot = (glyph("dot") + " ", "$accent")
         yield paragraph(
             _("This wizard sets up DataKit so that etcd's metrics reach your workspace, creates the monitoring view,"),
             " ",
             _("and proves that the metrics arrive."),
-        )
-        yield paragraph(
+            "\n\n",
             dot,
             _("It looks first, and changes nothing while it looks."),
             "\n",
             dot,
-            _("It shows every change, and its cost, before it is made."),
+            _("It shows every change and its cost before making it."),
             "\n",
             dot,
             _("It keeps a receipt; undo takes back just what it did."),
@@ -65,7 +65,7 @@ class WelcomeScreen(StepScreen):
             yield paragraph(
                 (
                     _("Practice lab: everything you see runs on this machine and is gone when you leave."),
-                    "$text-muted",
+                    muted(),
                 ),
                 id="lab",
             )
@@ -76,6 +76,10 @@ class WelcomeScreen(StepScreen):
                 return _("Go on as soon as the lab is ready"), True
             return _("Choose the cluster"), True
         return _("Choose the cluster"), True
+
+    def focus_first(self) -> None:
+        # A change of focus styles half the screen again: after the first frame, not before it.
+        self.call_after_refresh(super().focus_first)
 
     def on_choices_changed(self, event: Choices.Changed) -> None:
         self.given.resume = event.choices.chosen is not None and event.choices.chosen.key == "resume"

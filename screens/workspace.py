@@ -20,7 +20,7 @@ from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
 from tui.widgets.given import Secret
-from tui.widgets.glyphs import glyph
+from tui.widgets.glyphs import glyph, muted
 from tui.widgets.step_screen import StepScreen, assemble
 
 GIVEN, OTHER, NONE = "given", "other", "none"
@@ -232,7 +232,7 @@ class WorkspaceScreen(StepScreen):
         elif self._opened and self.session.workspace is not None:
             workspace = self.session.workspace
             outcome.update(
-                assemble((glyph("ok") + " ", "$success"), f"{workspace.name}  ", (workspace.uuid, "$text-muted"))
+                assemble((glyph("ok") + " ", "$success"), f"{workspace.name}  ", (workspace.uuid, muted()))
             )
         else:
             outcome.update("")

@@ -11,24 +11,23 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from tui import flow
 from tui.core.errors import Exit, WizardError
-from tui.core.ports import Backend
 from tui.core.steps import STEPS, LabInfo, Session
 from tui.i18n import N_, _, assets, use_language
 from tui.terminal import MIN_COLUMNS, MIN_ROWS, Look
 from tui.widgets import background
 from tui.widgets.given import Given, Secret
-from tui.widgets.glyphs import use_ascii
+from tui.widgets.glyphs import use_ansi, use_ascii
 from tui.widgets.step_screen import StepScreen
 
 DARK = Theme(
@@ -50,22 +49,18 @@ DARK = Theme(
         "cursor-text": "#eaf6f8",
     },
 )
-ANSI = Theme(
+if TYPE_CHECKING:
+    from tui.core.ports import Backend
+
+_TERMINAL = BUILTIN_THEMES["ansi-dark"]
+ANSI = replace(
+    _TERMINAL,
     name="wizard-ansi",
     primary="ansi_cyan",
-    secondary="ansi_cyan",
     accent="ansi_cyan",
-    warning="ansi_yellow",
-    error="ansi_red",
-    success="ansi_green",
-    foreground="ansi_default",
-    background="ansi_default",
-    surface="ansi_default",
-    panel="ansi_default",
-    boost="ansi_default",
-    ansi=True,
     variables={
-        "text-muted": "ansi_default dim",
+        **_TERMINAL.variables,
+        "text-muted": "ansi_default",
         "rule": "ansi_bright_black",
         "cursor-back": "ansi_cyan",
         "cursor-text": "ansi_black",
@@ -114,7 +109,6 @@ class WizardApp(App[int]):
     ALLOW_SELECT = False
     NOTIFICATION_TIMEOUT = 4
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
-        (0, "-narrow"),
         (100, "-wide"),
         (128, "-broad"),
     ]
@@ -126,14 +120,21 @@ class WizardApp(App[int]):
     ]
 
     def __init__(self, options: Options) -> None:
+        use_ascii(options.look.ascii)
+        use_ansi(options.look.ansi)
+        # Before anything is made: App chooses its colour filters by the theme that it finds, and a later change would
+        # read the style sheet a second time.
+        self.set_reactive(App.theme, ANSI.name if options.look.ansi else DARK.name)
         super().__init__(ansi_color=options.look.ansi)
-        self.register_theme(ANSI)
-        self.register_theme(DARK)
-        self.theme = ANSI.name if options.look.ansi else DARK.name
         self.options = options
         self.given = options.given
         self.session = Session(state_dir=options.state_dir)
         self.current = flow.WELCOME
+
+    @property
+    def available_themes(self) -> dict[str, Theme]:
+        """Our two themes, known from the first moment, and Textual's."""
+        return {**super().available_themes, ANSI.name: ANSI, DARK.name: DARK}
 
     # -- the beginning
 
@@ -329,7 +330,6 @@ def run_wizard(options: Options) -> int:
     """Run the wizard until the person leaves; the exit status. What was done is printed below the prompt."""
     if options.language:
         use_language(options.language)
-    use_ascii(options.look.ascii)
     background.reset()
     app = WizardApp(options)
     try:

@@ -9,14 +9,14 @@ from textual.widgets import Static
 
 from tui.core.checks.model import Result
 from tui.i18n import N_, _
-from tui.widgets.glyphs import fit, glyph
+from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.step_screen import assemble
 
 SIGNS = {
     "pass": ("ok", "$success"),
     "warn": ("warn", "$warning"),
     "fail": ("fail", "$error"),
-    "skip": ("skip", "$text-muted"),
+    "skip": ("skip", muted()),
     "pending": ("more", "$accent"),
 }
 CATEGORIES = {
@@ -40,11 +40,11 @@ class CheckTable(Static):
         for category in dict.fromkeys(result.category for result in newest.values()):
             found = [result for result in newest.values() if result.category == category]
             parts += _category(category, found)
-        self.update(assemble(*parts))
+        self.update(assemble(*parts[:-1]))
 
 
 def _category(category: str, found: list[Result]) -> list[str | tuple[str, str] | Content]:
-    title = fit(_(CATEGORIES.get(category, category)), 12)
+    title = fit(_(CATEGORIES.get(category, category)), 11)
     well = [result for result in found if result.status == "pass"]
     others = [result for result in found if result.status != "pass" and not _dull(result)]
     parts: list[str | tuple[str, str] | Content] = []
@@ -52,13 +52,11 @@ def _category(category: str, found: list[Result]) -> list[str | tuple[str, str] 
         sign, tone = SIGNS["pass" if well else "skip"]
         last = (well or found)[-1]
         told = last.found if well else last.skipped_because
-        count = _("{n} checks").format(n=len(well)) if len(well) > 1 else ""
-        words = " · ".join(part for part in (told, count) if part)
-        return [(glyph(sign) + " ", tone), (title, "bold"), words, "\n"]
+        return [(glyph(sign) + " ", tone), (title, "bold"), (fit(str(len(well)), 3), muted()), told, "\n"]
     worst = next((r for status in ("fail", "warn", "pending", "skip") for r in others if r.status == status), others[0])
     sign, tone = SIGNS[worst.status]
     parts += [(glyph(sign) + " ", tone), (title, "bold")]
-    parts += [(_("{n} of {all} passed").format(n=len(well), all=len(found)), "$text-muted"), "\n"]
+    parts += [(_("{n} of {all} passed").format(n=len(well), all=len(found)), muted()), "\n"]
     for result in others:
         sign, tone = SIGNS[result.status]
         told = result.skipped_because if result.status == "skip" else result.found
@@ -66,7 +64,7 @@ def _category(category: str, found: list[Result]) -> list[str | tuple[str, str] 
         if result.status in ("fail", "warn"):
             details = [*(_("because {cause}").format(cause=cause) for cause in result.causes), result.remedy]
             for line in filter(None, details):
-                parts += [("    " + line, "$text-muted" if line != result.remedy else ""), "\n"]
+                parts += [("    " + line, muted() if line != result.remedy else ""), "\n"]
     return parts
 
 

@@ -177,7 +177,7 @@ class Choices(Widget, can_focus=True):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y >= len(self.rows):
-            return Strip.blank(width)
+            return Strip.blank(width, self.rich_style)
         row = self.rows[y]
         chosen = y == self.index
         focused = self.has_focus and y == self.cursor
@@ -192,6 +192,6 @@ class Choices(Widget, can_focus=True):
         room = width - cell_len(mark)
         notes = max(cell_len(plain(each.problem or each.note)) for each in self.rows)
         column = min(max(cell_len(plain(each.label)) for each in self.rows) + 2, max(room - notes, room // 2))
-        label = fit(label, min(column, room) if note else room)
+        label = fit(label, min(column, room) - 1) + " " if note else fit(label, room)
         note = fit(note, room - cell_len(label)) if note else ""
         return Strip([Segment(mark + label, style), Segment(note, note_style)], width)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import Binding
 from textual.screen import Screen
 from textual.strip import Strip
@@ -75,7 +74,7 @@ class KeyLine(Widget):
                 break
             segments += [Segment(f" {key}", key_style), Segment(f" {word} ", word_style)]
             used += size
-        segments.append(Segment(" " * (width - used), Style()))
+        segments.append(Segment(" " * (width - used), self.rich_style))
         return Strip(segments, width)
 
 

@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from tui.i18n import N_, _
 from tui.widgets.error_page import copy
-from tui.widgets.glyphs import plain
+from tui.widgets.glyphs import muted, plain
 from tui.widgets.page import Page
 from tui.widgets.step_screen import assemble
 
@@ -48,7 +48,7 @@ class CommandReveal(Page[None]):
         copy(self, "\n\n".join(f"# {title}\n{command}" for title, command, _clicks in self.commands if command))
 
     def _show(self) -> None:
-        on, off = "bold $accent underline", "$text-muted"
+        on, off = "bold $accent underline", muted()
         tabs = [
             (_("Command line"), off if self.clicks else on),
             "    ",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
+from tui.widgets.glyphs import muted
 from tui.widgets.pane import Pane
 
 
@@ -26,7 +27,7 @@ def coloured(text: str) -> Content:
     for line in text.splitlines():
         tone = ""
         if line.startswith(("---", "+++", "@@")):
-            tone = "$text-muted"
+            tone = muted()
         elif line.startswith("+"):
             tone = "$success"
         elif line.startswith("-"):

@@ -14,7 +14,7 @@ from textual.screen import Screen
 from tui.core.errors import WizardError
 from tui.i18n import N_, _
 from tui.widgets.clipboard import sequence
-from tui.widgets.glyphs import glyph
+from tui.widgets.glyphs import glyph, muted
 from tui.widgets.page import Page
 from tui.widgets.step_screen import paragraph
 
@@ -43,8 +43,8 @@ class ErrorPage(Page[None]):
         ):
             if text:
                 wide = "wide" if name == _("Command") else None
-                yield paragraph("\n", (name, "$text-muted"), "\n", text, classes=wide)
-        yield paragraph("\n", (_("Nothing else was changed by this."), "$text-muted"), id="aftermath")
+                yield paragraph("\n", (name, muted()), "\n", text, classes=wide)
+        yield paragraph("\n", (_("Nothing else was changed by this."), muted()), id="aftermath")
 
     def on_mount(self) -> None:
         from tui.core.errors import PartialError

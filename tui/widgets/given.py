@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from tui.core.answers import Answers
+if TYPE_CHECKING:
+    from tui.core.answers import Answers
 
 
 class Secret:

@@ -46,6 +46,7 @@ ASCII = {
 }
 
 _set = UNICODE
+_muted = "$text-muted"
 
 
 def use_ascii(ascii_only: bool) -> None:
@@ -62,6 +63,22 @@ def is_ascii() -> bool:
 def glyph(name: str) -> str:
     """The sign of this name in the set in use."""
     return _set[name]
+
+
+def use_ansi(ansi: bool) -> None:
+    """Draw with the terminal's own colours from now on: there, what is of less weight is dim and keeps its colour."""
+    global _muted
+    _muted = "dim" if ansi else "$text-muted"
+
+
+def is_ansi() -> bool:
+    """Whether the terminal's own colours are in use."""
+    return _muted == "dim"
+
+
+def muted() -> str:
+    """The style of what is of less weight."""
+    return _muted
 
 
 def plain(text: str) -> str:

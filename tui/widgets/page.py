@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from tui.i18n import N_
+from tui.i18n import N_, assets
 from tui.widgets.chrome import KeyLine
 
 Result = TypeVar("Result")
@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 class Page(ModalScreen[Result], Generic[Result]):
     """A page that covers the step. It is a modal so that the step's keys rest, and opaque so that it costs little."""
 
-    AUTO_FOCUS = None
+    CSS_PATH = assets() / "tcss" / "pages.tcss"
+    AUTO_FOCUS = ""
     ALLOW_SELECT = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", N_("Back"), tooltip=N_("Close this page")),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from tui.widgets.glyphs import fit, glyph, plain
+from tui.widgets.glyphs import fit, glyph, muted, plain
 
 Points = Sequence[tuple[float, float]]
 
@@ -18,31 +20,41 @@ class Plot(Static):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown: dict[str, tuple[tuple[float, float], ...]] = {}
+        self._head = ""
 
     def show(self, series: Mapping[str, Mapping[str, Points]], head: str = "") -> bool:
         """Show field → member → points (unix ms, value); True if that changed anything."""
-        flat = {}
+        flat: dict[str, tuple[tuple[float, float], ...]] = {}
         for name, members in series.items():
             for member, points in members.items():
                 flat[f"{name}  {member}" if len(members) > 1 else name] = tuple(points)
         if flat == self._shown:
             return False
-        self._shown = flat
-        width = max(self.size.width, 40)
-        parts: list[tuple[str, str]] = [(plain(head) + "\n", "$text-muted")] if head else []
-        for name, points in flat.items():
-            parts += line(name, points, width)
-        self.update(Content.assemble(*parts))
+        self._shown, self._head = flat, head
+        self._draw()
         return True
 
+    def on_resize(self) -> None:
+        if self._shown:
+            self._draw()
 
-def line(name: str, points: Points, width: int) -> list[tuple[str, str]]:
-    """One metric: name, course, newest value; of a counter the increase between two points is drawn."""
-    label, value_width = min(36, width // 2 + 2), 10
+    def _draw(self) -> None:
+        flat = self._shown
+        width = max(self.size.width, 40)
+        label = min(max(cell_len(name) for name in flat) + 1, width - 22) if flat else 0
+        parts: list[tuple[str, str]] = [(plain(self._head) + "\n", muted())] if self._head else []
+        for name, points in flat.items():
+            parts += line(name, points, label, width)
+        self.update(Content.assemble(*parts[:-1]))
+
+
+def line(name: str, points: Points, label: int, width: int) -> list[tuple[str, str]]:
+    """One metric: name (in `label` cells), course, newest value; of a counter the increase between two points is drawn."""
+    value_width = 9
     room = max(width - label - value_width - 2, 4)
     values = [value for _time, value in points]
     counter = name.split("  ")[0].endswith("_total")
-    drawn = [after - before for before, after in zip(values, values[1:], strict=False)] if counter else values
+    drawn = [after - before for before, after in pairwise(values)] if counter else values
     return [
         (fit(name, label), ""),
         (fit(spark(drawn[-room:]), room) + " ", "$accent"),

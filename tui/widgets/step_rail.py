@@ -108,7 +108,7 @@ class StepRail(Widget, can_focus=True):
         width = self.size.width
         line = Segment(glyph("bar"), self.get_component_rich_style("step-rail--line"))
         if y >= len(self.rows):
-            return Strip([Segment(" " * (width - 1)), line], width)
+            return Strip([Segment(" " * (width - 1), self.rich_style), line], width)
         row = self.rows[y]
         name = "plain" if row.key == self.current else row.tone
         style = self.get_component_rich_style(f"step-rail--{'quiet' if name == 'quiet' else 'plain'}")

@@ -7,27 +7,32 @@ and leaves by a message, so it never has to know what comes before or after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
+from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.core.errors import UsageError, WizardError
-from tui.core.ports import Backend
 from tui.core.steps import STEPS, Session, StepState
-from tui.i18n import N_, _
+from tui.i18n import N_, _, assets
 from tui.widgets.choices import Choices
 from tui.widgets.chrome import Header, KeyLine
 from tui.widgets.given import Given
-from tui.widgets.glyphs import glyph, is_ascii, plain
+from tui.widgets.glyphs import fit, glyph, is_ascii, muted, plain
 from tui.widgets.step_rail import Row, StepRail
 from tui.widgets.working import Working
+
+if TYPE_CHECKING:
+    from tui.core.ports import Backend
 
 # Names that fit the narrow rail of an 80-column terminal.
 SHORT = {
@@ -59,6 +64,8 @@ TONES = {
 class GoOn(Widget, can_focus=True):
     """The one line that says what Enter does next. It can be focused, so the arrows always find it."""
 
+    COMPONENT_CLASSES = frozenset({"go-on--ready", "go-on--focus", "go-on--waiting"})
+
     def __init__(self) -> None:
         super().__init__(id="go-on")
         self.text = ""
@@ -68,11 +75,21 @@ class GoOn(Widget, can_focus=True):
         """Say this from now on; not ready = Enter does nothing yet."""
         if (text, ready) != (self.text, self.ready):
             self.text, self.ready = text, ready
-            self.set_class(not ready, "-waiting")
-            self.refresh(layout=True)
+            self.refresh()
 
-    def render(self) -> Content:
-        return Content(f" {glyph('pointer')} {plain(self.text)} " if self.text else "")
+    def render_line(self, y: int) -> Strip:
+        name = "focus" if self.has_focus and self.ready else "ready" if self.ready else "waiting"
+        text = f" {glyph('pointer')} {plain(self.text)} " if self.text else ""
+        text = fit(text, min(cell_len(text), self.size.width))
+        rest = " " * (self.size.width - cell_len(text))
+        segments = [Segment(text, self.get_component_rich_style(f"go-on--{name}")), Segment(rest, self.rich_style)]
+        return Strip(segments, self.size.width)
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
 
     def on_click(self) -> None:
         if isinstance(self.screen, StepScreen):
@@ -86,7 +103,8 @@ class StepScreen(Screen[None]):
     TITLE: str | None = ""
     PURPOSE: ClassVar[str] = ""  # msgid: what this step is for, one or two sentences
     HELP = ""
-    AUTO_FOCUS = None
+    CSS_PATH = assets() / "tcss" / "steps.tcss"
+    AUTO_FOCUS = ""  # None would mean the app's: the first that can be focused
     # A vertical screen selection would steal the mouse from the terminal's own; copying is by key.
     ALLOW_SELECT = False
 
@@ -180,9 +198,13 @@ class StepScreen(Screen[None]):
         return self.query_one("#working", Working)
 
     def compose(self) -> ComposeResult:
-        yield Header()
+        # Filled before they are shown: what changes after the first paint is painted twice.
+        header, rail = Header(), StepRail(self.STEP)
+        header.show(*place(self.session))
+        rail.show(rows(self.session))
+        yield header
         with Horizontal(id="main"):
-            yield StepRail(self.STEP)
+            yield rail
             with Vertical(id="side"):
                 with VerticalScroll(id="body", can_focus=False):
                     yield Static(self._heading(), id="heading")
@@ -195,9 +217,9 @@ class StepScreen(Screen[None]):
         step = next((step for step in STEPS if step.key == self.STEP), None)
         title = self.heading()
         number = f"{step.number}  " if step and step.number else ""
-        parts: list[Any] = [(number, "$text-muted"), (plain(title), "bold")]
+        parts: list[Any] = [(number, muted()), (plain(title), "bold")]
         if self.PURPOSE:
-            parts += ["\n", (plain(_(self.PURPOSE)), "$text-muted")]
+            parts += ["\n", (plain(_(self.PURPOSE)), muted())]
         return Content.assemble(*parts)
 
     def heading(self) -> str:
@@ -206,10 +228,14 @@ class StepScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.refresh_frame()
-        focus = self.first_focus()
-        if focus is not None:
-            self.set_focus(focus, scroll_visible=False)
+        self.focus_first()
         self.entered()
+
+    def focus_first(self) -> None:
+        """Give the focus to where the person begins."""
+        focus = self.first_focus()
+        if focus is not None and self.focused is None:
+            self.set_focus(focus, scroll_visible=False)
 
     def entered(self) -> None:
         """The screen is there: begin what it does by itself."""
@@ -310,16 +336,12 @@ def assemble(*parts: str | tuple[str, str] | Content) -> Content:
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Content:
     """Names and values in two columns; two-column characters are counted."""
-    from rich.cells import cell_len
-
-    from tui.widgets.glyphs import fit
-
     kept = [(name, value) for name, value in pairs if value]
     width = max((cell_len(name) for name, _value in kept), default=0) + 2
     lines: list[Any] = []
     for index, (name, value) in enumerate(kept):
         lines += ["\n"] if index else []
-        lines += [(fit(name, width), "$text-muted"), plain(value)]
+        lines += [(fit(name, width), muted()), plain(value)]
     return Content.assemble(*lines)
 
 

@@ -1,4 +1,4 @@
-"""An editor for TOML that only edits when asked to: read-only until told, with highlighting where the grammar is there."""
+"""An editor for TOML: read-only until told to edit, with highlighting where the grammar is there."""
 
 from __future__ import annotations
 
@@ -7,21 +7,33 @@ from textual.actions import SkipAction
 from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
-# The terminal's own colours, so that it is readable on any background; comments are the part that teaches.
-STYLES = {
-    "comment": Style(color="bright_black", italic=False),
-    "string": Style(color="green"),
-    "number": Style(color="yellow"),
-    "boolean": Style(color="yellow"),
-    "toml.type": Style(color="cyan", bold=True),
-    "toml.datetime": Style(color="yellow"),
-    "toml.error": Style(color="red", underline=True),
-    "property": Style(color="cyan"),
-    "operator": Style(),
-    "punctuation.bracket": Style(bold=True),
-    "type": Style(color="cyan", bold=True),
-    "error": Style(color="red", underline=True),
-}
+from tui.widgets.glyphs import is_ansi
+
+
+
+def styles(ansi: bool) -> dict[str, Style]:
+    """Styles by what the grammar's query calls a piece; the terminal's own colours with `ansi`."""
+    name = Style(color="cyan" if ansi else "#5ec4d4")
+    text = Style(color="green" if ansi else "#8cc98f")
+    number = Style(color="yellow" if ansi else "#e5b567")
+    wrong = Style(color="red" if ansi else "#e8778a", underline=True)
+    # Comments are the part that teaches: they must be readable.
+    comment = Style(dim=True) if ansi else Style(color="#8a94a0")
+    return {
+        "comment": comment,
+        "string": text,
+        "number": number,
+        "boolean": number,
+        "toml.type": name + Style(bold=True),
+        "toml.datetime": number,
+        "toml.error": wrong,
+        "property": name,
+        "operator": Style(),
+        "punctuation.bracket": Style(),
+        "punctuation.delimiter": Style(),
+        "type": name + Style(bold=True),
+        "error": wrong,
+    }
 
 
 class TomlEditor(TextArea):
@@ -35,16 +47,18 @@ class TomlEditor(TextArea):
             tab_behavior="focus",
             read_only=True,
             show_line_numbers=True,
+            show_cursor=False,
             compact=True,
             id=id,
         )
         self.cursor_blink = False
-        self.register_theme(TextAreaTheme(name="wizard", syntax_styles=STYLES))
+        self.register_theme(TextAreaTheme(name="wizard", syntax_styles=styles(is_ansi())))
         self.theme = "wizard"
 
     def edit(self, editing: bool) -> None:
         """Let the person type from now on, or no longer."""
         self.read_only = not editing
+        self.show_cursor = editing
         self.set_class(editing, "-editing")
         if editing:
             self.focus()

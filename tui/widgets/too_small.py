@@ -11,14 +11,15 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.i18n import _
+from tui.i18n import _, assets
 from tui.terminal import MIN_COLUMNS, MIN_ROWS
 
 
 class TooSmall(ModalScreen[None]):
     """Says how large the terminal is and must be."""
 
-    AUTO_FOCUS = None
+    CSS_PATH = assets() / "tcss" / "pages.tcss"
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c,ctrl+q,q", "leave", priority=True, show=False)]
 
     def __init__(self) -> None:
