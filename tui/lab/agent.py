@@ -14,6 +14,7 @@ import json
 import random
 import time
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -155,8 +156,7 @@ class Agent:
                 self._paused,
             )
             self.instances.append(PromInstance(path, each, around, self._rng.random()))
-        others = _other_inputs(text)
-        names = others | ({"prom": len(loaded.inputs)} if loaded.inputs else {})
+        names = _other_inputs(text) | _counted(loaded)
         for name, count in names.items():
             if name in self.state.paths:
                 count += self.state.instances[name]
@@ -175,7 +175,7 @@ class Agent:
                 good = False
                 continue
             loaded = conf.load(text, self.container.env)
-            found = _other_inputs(text) | ({"prom": len(loaded.inputs)} if loaded.inputs else {})
+            found = _other_inputs(text) | _counted(loaded)
             lines += [f"[I] got {count} {name} input in {path}" for name, count in found.items()]
             if loaded.error and not loaded.inputs:
                 lines.append(f"[E] failed to parse {path}: {loaded.error}")
@@ -226,12 +226,17 @@ class Agent:
         return float(content.get("interval") or _ELECTION_S)
 
 
+def _counted(loaded: conf.Loaded) -> dict[str, int]:
+    """The inputs that scrape: name -> how many."""
+    return dict(Counter(each.kind for each in loaded.inputs))
+
+
 def _other_inputs(text: str) -> dict[str, int]:
-    """The inputs other than prom in a conf file: name -> how many."""
+    """The inputs in a conf file that are not the collector's: name -> how many."""
     try:
         found = tomllib.loads(text).get("inputs", {})
     except tomllib.TOMLDecodeError:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {name: len(value) if isinstance(value, list) else 1 for name, value in found.items() if name != "prom"}
+    return {name: len(value) if isinstance(value, list) else 1 for name, value in found.items() if name not in ("prom", "etcd")}

@@ -105,7 +105,7 @@ class PromInstance:
             election_tags=dict(settings.election_tags),
             now_ms=int(time.time() * 1000),
         )
-        name = f"prom.{self.input.source}"
+        name = self.input.feed_name
         if result.points:
             around.counters.collected[self.input.source] += 1
             around.counters.collected_points[self.input.source] += len(result.points)
