@@ -14,6 +14,7 @@ from typing import TypeVar
 from tui.commands.connection import connect, consent, datakit, say, store, studio, studio_settings
 from tui.core import actions, reports
 from tui.core import answers as answers_file
+from tui.core import undo as undoing
 from tui.core.answers import Answers
 from tui.core.errors import CancelledError, Exit, UsageError, WizardError
 from tui.core.plan import CREATE, NOT_COMPARED, make_plan
@@ -121,7 +122,7 @@ def undo(options: argparse.Namespace) -> int:
                 remedy=_("Give the path of a receipt; apply printed it."),
             )
     receipt = given
-    for item in actions.plan_undo(connection.cluster, receipt):
+    for item in undoing.plan_undo(connection.cluster, receipt):
         say(f"{item.step.kind} {item.step.namespace}/{item.step.name}")
         say(item.diff or item.note or _("no change"))
     for view in receipt.views:
@@ -133,7 +134,7 @@ def undo(options: argparse.Namespace) -> int:
         found = replace(found, endpoint=receipt.endpoint)
     client = studio(connection.backend, found) if receipt.views else None
     done = _in_thread(
-        lambda cancelled: actions.undo(
+        lambda cancelled: undoing.undo(
             connection.cluster, receipt, client, store(), on_event=_narrate, cancelled=cancelled
         )
     )

@@ -19,9 +19,8 @@ from tui.core.errors import (
     WizardError,
 )
 from tui.core.ownership import FIELD_MANAGER, owned
-from tui.core.plan import CREATE, SAME, Change, Plan, ViewChange, changed, dry_run, object_diff
+from tui.core.plan import CREATE, SAME, Change, Plan, ViewChange, changed, dry_run
 from tui.core.ports import (
-    CONFIG_MAP,
     DAEMON_SET,
     Applied,
     Cluster,
@@ -32,8 +31,7 @@ from tui.core.ports import (
     Studio,
     Workspace,
 )
-from tui.core.receipts import FAILED, PENDING, UNDONE, UNKNOWN, WRITTEN, Receipt, Step, Store, ViewStep
-from tui.core.survey import cluster_uid
+from tui.core.receipts import FAILED, UNKNOWN, WRITTEN, Receipt, Step, Store, ViewStep
 from tui.i18n import _
 
 ROLLOUT_SECONDS_PER_POD = 120.0
@@ -58,7 +56,7 @@ def never() -> bool:
     return False
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -88,7 +86,7 @@ def apply(
     survey = plan.survey
     receipt = Receipt(
         id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started=_now(),
+        started=now(),
         context=survey.context,
         server=survey.server,
         cluster_uid=survey.uid,
@@ -99,24 +97,24 @@ def apply(
     )
     todo = [v for v in plan.views if v.verb == CREATE] if views else []
     if not changed(plan.changes) and not todo:
-        return replace(receipt, finished=_now())
-    journal = _Journal(store, receipt)
+        return replace(receipt, finished=now())
+    journal = Journal(store, receipt)
     try:
         for change in changed(plan.changes):
-            _stop_if(cancelled)
+            stop_if(cancelled)
             applied = _write(cluster, change, journal, on_event)
             if change.kind == DAEMON_SET:
-                _follow(cluster, change.namespace, change.name, applied, on_event, cancelled, survey.time_scale)
+                follow(cluster, change.namespace, change.name, applied, on_event, cancelled, survey.time_scale)
         for view in todo:
-            _stop_if(cancelled)
+            stop_if(cancelled)
             _create(studio, plan, view, journal, on_event)
     except WizardError as error:
-        journal.save(replace(journal.receipt, finished=_now()))
+        journal.save(replace(journal.receipt, finished=now()))
         raise _partial(error, journal.receipt) from error
-    return journal.save(replace(journal.receipt, finished=_now()))
+    return journal.save(replace(journal.receipt, finished=now()))
 
 
-class _Journal:
+class Journal:
     """The receipt in the making; every change of it is on disk before the next request goes out."""
 
     def __init__(self, store: Store, receipt: Receipt) -> None:
@@ -134,7 +132,7 @@ class _Journal:
         self.save(self.receipt.with_view(view))
 
 
-def _stop_if(cancelled: Cancelled) -> None:
+def stop_if(cancelled: Cancelled) -> None:
     if cancelled():
         raise CancelledError(_("Stopped before the next change."), remedy=_("Run it again: what is done stays done."))
 
@@ -164,7 +162,7 @@ def _partial(error: WizardError, receipt: Receipt) -> WizardError:
     return partial
 
 
-def _write(cluster: Cluster, change: Change, journal: _Journal, on_event: OnEvent) -> Applied:
+def _write(cluster: Cluster, change: Change, journal: Journal, on_event: OnEvent) -> Applied:
     """One server-side apply of a reviewed change, journalled before and after."""
     step = Step(
         api_version=change.kind.api_version,
@@ -184,7 +182,9 @@ def _write(cluster: Cluster, change: Change, journal: _Journal, on_event: OnEven
         applied = _apply_reviewed(cluster, change)
     except DeadlineError:
         # The answer was lost. Asking again what a dry run would change tells whether the write arrived.
-        after = dry_run(cluster, change.kind, change.body, _live(cluster, change.kind, change.namespace, change.name))
+        after = dry_run(
+            cluster, change.kind, change.body, read_live(cluster, change.kind, change.namespace, change.name)
+        )
         if after.verb != SAME or after.live is None:
             journal.step(replace(step, state=UNKNOWN, message=_("No answer came, and the change is not there.")))
             raise
@@ -208,7 +208,7 @@ def _write(cluster: Cluster, change: Change, journal: _Journal, on_event: OnEven
     return applied
 
 
-def _live(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object | None:
+def read_live(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object | None:
     try:
         return cluster.get(kind, namespace, name)
     except NotFoundError:
@@ -228,7 +228,7 @@ def _apply_reviewed(cluster: Cluster, change: Change) -> Applied:
         try:
             return cluster.apply(change.kind, change.namespace, change.name, body, manager=FIELD_MANAGER, dry_run=False)
         except StaleError:
-            live = _live(cluster, change.kind, change.namespace, change.name)
+            live = read_live(cluster, change.kind, change.namespace, change.name)
             again = dry_run(cluster, change.kind, change.body, live)
             if (again.diff, again.conflicts) != (change.diff, change.conflicts):
                 break
@@ -239,7 +239,7 @@ def _apply_reviewed(cluster: Cluster, change: Change) -> Applied:
     )
 
 
-def _follow(
+def follow(
     cluster: Cluster,
     namespace: str,
     name: str,
@@ -280,7 +280,7 @@ def _follow(
         )
 
 
-def _create(studio: Studio | None, plan: Plan, view: ViewChange, journal: _Journal, on_event: OnEvent) -> None:
+def _create(studio: Studio | None, plan: Plan, view: ViewChange, journal: Journal, on_event: OnEvent) -> None:
     if studio is None or plan.workspace is None:
         raise UsageError(_("Views need an API key."), remedy=_("Give --api-key-file, or leave views out (--no-views)."))
     step = ViewStep(view.key, view.uuid, view.name)
@@ -312,132 +312,3 @@ def create_view(
     if there is not None:
         return there
     return studio.create_dashboard(uuid, name, template, identifier=f"datakit-wizard/{key}/{cluster_name}")
-
-
-@dataclass(frozen=True)
-class Undo:
-    """One object that undo would write: the body of our field manager, and what that changes."""
-
-    step: Step
-    body: Object
-    live: Object | None
-    diff: str
-    delete: bool = False
-    note: str = ""
-
-
-def plan_undo(cluster: Cluster, receipt: Receipt) -> list[Undo]:
-    """What undo would do, object by object, in the order in which it would (the last one written comes first)."""
-    if receipt.undone:
-        raise UsageError(
-            _("This receipt is undone already."),
-            object=str(receipt.path),
-            why=receipt.undone,
-            remedy=_("Give another receipt."),
-        )
-    if cluster_uid(cluster) != receipt.cluster_uid:
-        raise UsageError(
-            _("The receipt belongs to another cluster."),
-            object=f"{receipt.context}, {receipt.server}",
-            why=_("This context leads to {server}.").format(server=cluster.server),
-            remedy=_("Choose its context with --context."),
-        )
-    return [_plan_undo(cluster, step) for step in reversed(receipt.steps) if step.state in (WRITTEN, PENDING, UNKNOWN)]
-
-
-def _kind(step: Step) -> Kind:
-    return next(
-        (kind for kind in (CONFIG_MAP, DAEMON_SET) if kind.kind == step.kind),
-        Kind(step.api_version, step.kind, step.plural),
-    )
-
-
-def _plan_undo(cluster: Cluster, step: Step) -> Undo:
-    kind = _kind(step)
-    live = _live(cluster, kind, step.namespace, step.name)
-    if live is None or (step.uid and live["metadata"]["uid"] != step.uid):
-        return Undo(step, {}, None, "", note=_("The object was deleted meanwhile; nothing of ours is left."))
-    names = {"name": step.name, "namespace": step.namespace}
-    body: Object = {"apiVersion": step.api_version, "kind": step.kind, "metadata": names}
-    if step.ours_before:
-        body = {**step.ours_before, "metadata": {**step.ours_before.get("metadata", {}), **names}}
-    body["metadata"] = {**body["metadata"], "uid": live["metadata"]["uid"]}
-    after = cluster.apply(kind, step.namespace, step.name, body, manager=FIELD_MANAGER, dry_run=True).object
-    delete = step.created and not step.ours_before and not after.get("data") and not after.get("binaryData")
-    return Undo(
-        step,
-        body,
-        live,
-        object_diff(live, None if delete else after, f"{step.plural}/{step.name}"),
-        delete=delete and kind == CONFIG_MAP,
-    )
-
-
-def undo(
-    cluster: Cluster,
-    receipt: Receipt,
-    studio: Studio | None,
-    store: Store,
-    *,
-    on_event: OnEvent,
-    cancelled: Cancelled = never,
-) -> Receipt:
-    """Play a receipt backwards: views, then DaemonSet, its rollout, then the ConfigMap key; foreign changes survive.
-
-    Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
-    """
-    steps = plan_undo(cluster, receipt)
-    journal = _Journal(store, receipt)
-    try:
-        for item in steps:
-            _stop_if(cancelled)
-            _undo_step(cluster, item, journal, on_event, cancelled)
-        for view in reversed(receipt.views):
-            _stop_if(cancelled)
-            if view.state in (WRITTEN, PENDING, UNKNOWN):
-                _undo_view(studio, view, journal, on_event)
-    except WizardError as error:
-        if UNDONE not in journal.receipt.states or isinstance(error, CancelledError):
-            raise
-        raise PartialError(
-            _("Only part was undone: {what}").format(what=error.what),
-            object=error.object,
-            why=error.why,
-            remedy="\n".join(p for p in (error.remedy, _("Run undo again to finish.")) if p),
-        ) from error
-    return journal.save(replace(journal.receipt, undone=_now()))
-
-
-def _undo_step(cluster: Cluster, item: Undo, journal: _Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
-    step, kind = item.step, _kind(item.step)
-    title = f"{step.kind} {step.namespace}/{step.name}"
-    if item.live is None:
-        on_event(Event(title, item.note))
-    else:
-        applied = cluster.apply(kind, step.namespace, step.name, item.body, manager=FIELD_MANAGER, dry_run=False)
-        if kind == DAEMON_SET and _generation(applied.object) != _generation(item.live):
-            on_event(Event(title, _("our fields are removed; the pods restart")))
-            _follow(cluster, step.namespace, step.name, applied, on_event, cancelled, cluster.time_scale)
-        elif item.delete:
-            cluster.delete(kind, step.namespace, step.name, uid=item.live["metadata"]["uid"])
-            on_event(Event(title, _("deleted: it was ours and is empty")))
-        else:
-            on_event(Event(title, _("our fields are removed")))
-    journal.step(replace(step, state=UNDONE))
-
-
-def _generation(obj: Object) -> int:
-    return int(obj["metadata"].get("generation", 0))
-
-
-def _undo_view(studio: Studio | None, view: ViewStep, journal: _Journal, on_event: OnEvent) -> None:
-    if studio is None:
-        raise UsageError(
-            _("The view {name} is left: deleting it needs the API key.").format(name=view.name),
-            object=view.uuid,
-            remedy=_("Give --api-key-file and --endpoint."),
-        )
-    if studio.find_dashboard(view.uuid) is not None:
-        studio.delete_dashboard(view.uuid)
-    journal.view(replace(view, state=UNDONE))
-    on_event(Event(view.name, _("deleted")))

@@ -13,7 +13,6 @@ from tui.core import views as view_catalogue
 from tui.core.answers import Answers
 from tui.core.durations import about
 from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, NotFoundError, UsageError
-from tui.core.etcd_conf import KEY as CONF_KEY
 from tui.core.manifests import (
     CertificateMount,
     check_config_map,
@@ -24,7 +23,7 @@ from tui.core.ownership import FIELD_MANAGER, gitops_owner, managers, owner_note
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Dashboard, Kind, Object, Studio, Workspace
 from tui.core.prom import conf as prom_conf
 from tui.core.receipts import strike_secrets
-from tui.core.survey import CLUSTER_TAG, CONFIG_MAP_NAME, Survey
+from tui.core.survey import CLUSTER_TAG, Survey
 from tui.i18n import _, ngettext
 
 CREATE, CHANGE, SAME = "create", "change", "same"
@@ -261,12 +260,13 @@ def normalised(obj: Object) -> Object:
 
 def object_diff(live: Object | None, after: Object | None, name: str) -> str:
     """A unified diff of the two objects as YAML, secrets struck out; "" where nothing differs."""
-    before = _yaml(normalised(live)) if live else []
-    then = _yaml(normalised(after)) if after else []
+    before = yaml_lines(normalised(live)) if live else []
+    then = yaml_lines(normalised(after)) if after else []
     return "\n".join(difflib.unified_diff(before, then, f"live {name}", f"planned {name}", lineterm="", n=3))
 
 
-def _yaml(obj: Object) -> list[str]:
+def yaml_lines(obj: Object) -> list[str]:
+    """The object as YAML, texts of several lines as blocks, secrets struck out."""
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -340,72 +340,6 @@ def _max_unavailable(strategy: Mapping[str, Any], pods: int) -> int:
     if isinstance(value, str) and value.endswith("%"):
         return max(1, math.ceil(pods * int(value[:-1]) / 100))
     return max(1, int(value))
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One action as a person would do it by hand: the command, secrets as $VARIABLES, and the tutorial's clicks."""
-
-    title: str
-    command: str
-    clicks: str
-
-
-def commands(plan: Plan) -> list[Shown]:
-    """The plan as commands and as clicks in Rancher and the studio, in the order in which apply works."""
-    context = plan.survey.context
-    shown = [
-        Shown(
-            change.title,
-            f"kubectl --context {context} apply --server-side --field-manager={FIELD_MANAGER} --dry-run=server \\\n"
-            f"  -f - <<'EOF'\n{_command_body(change.body)}EOF",
-            _clicks(change),
-        )
-        for change in plan.changes
-    ]
-    if any(change.kind == DAEMON_SET for change in plan.changes):
-        datakit = plan.survey.datakit
-        shown.append(
-            Shown(
-                _("Rollout"),
-                f"kubectl --context {context} -n {datakit.namespace} rollout status daemonset/{datakit.name}",
-                _("Rancher: Workloads → DaemonSets → {name}: wait for Active.").format(name=datakit.name),
-            )
-        )
-    endpoint = plan.answers.studio.endpoint or "$ENDPOINT"
-    shown += [
-        Shown(
-            view.name,
-            f"datakit-wizard views show {view.key} > {view.key}.json\n"
-            f'curl -sS -H "DF-API-KEY: $DF_API_KEY" -H "Content-Type: application/json" \\\n'
-            f"  {endpoint}/api/v1/dashboards/create \\\n"
-            f"  -d \"$(jq -n --slurpfile t {view.key}.json '{{name: $t[0].title, isPublic: 1, templateInfo: $t[0]}}')\"",
-            _("Studio: Scenes → New dashboard → {name} → OK.").format(name=view.name),
-        )
-        for view in plan.views
-        if view.verb != COMING
-    ]
-    return shown
-
-
-def _command_body(body: Object) -> str:
-    cleaned = {
-        **body,
-        "metadata": {k: v for k, v in body["metadata"].items() if k not in ("uid", "resourceVersion")},
-    }
-    return "\n".join(_yaml(cleaned)) + "\n"
-
-
-def _clicks(change: Change) -> str:
-    if change.kind == CONFIG_MAP:
-        return _(
-            "Rancher: More Resources → Core → ConfigMaps → namespace {namespace} → {name} → Edit Config → Add: "
-            "key {key}, the text of the conf → Save."
-        ).format(namespace=change.namespace, name=CONFIG_MAP_NAME, key=CONF_KEY)
-    return _(
-        "Rancher: Workloads → DaemonSets → namespace {namespace} → {name} → Edit YAML: add the volumeMounts, volumes "
-        "and annotation shown here → Save."
-    ).format(namespace=change.namespace, name=change.name)
 
 
 def changed(changes: Sequence[Change]) -> list[Change]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from tui.core.checks import cluster, etcd, studio
+from tui.core.checks import certificates, cluster, etcd, studio
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed
 from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Report, Result, Samples
@@ -49,12 +49,12 @@ CHECKS: tuple[Check, ...] = (
         "etcd/cert-readable",
         REQUIRED,
         N_("Certificates are readable"),
-        etcd.cert_readable,
+        certificates.readable,
         ("etcd/elected-node",),
     ),
-    Check("etcd/cert-dates", REQUIRED, N_("Certificates are valid"), etcd.cert_dates, ("etcd/cert-readable",)),
-    Check("etcd/cert-pair", REQUIRED, N_("Certificate and key match"), etcd.cert_pair, ("etcd/cert-readable",)),
-    Check("etcd/cert-san", REQUIRED, N_("The server's name is right"), etcd.cert_san, ("etcd/cert-readable",)),
+    Check("etcd/cert-dates", REQUIRED, N_("Certificates are valid"), certificates.dates, ("etcd/cert-readable",)),
+    Check("etcd/cert-pair", REQUIRED, N_("Certificate and key match"), certificates.pair, ("etcd/cert-readable",)),
+    Check("etcd/cert-san", REQUIRED, N_("The server's name is right"), certificates.san, ("etcd/cert-readable",)),
     Check("etcd/answers", REQUIRED, N_("etcd answers with metrics"), etcd.answers, ("etcd/elected-node",), True),
     Check("etcd/filter", REQUIRED, N_("The filter keeps metrics"), etcd.kept, ("conf/mounted",)),
     Check("etcd/fed", REQUIRED, N_("DataKit hands them on"), etcd.fed, ("conf/loaded", "etcd/answers"), True),

@@ -1,0 +1,78 @@
+"""The plan as a person would carry it out by hand: kubectl, curl, and the tutorial's clicks in Rancher and studio."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui.core.etcd_conf import KEY as CONF_KEY
+from tui.core.ownership import FIELD_MANAGER
+from tui.core.plan import COMING, Change, Plan, yaml_lines
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, Object
+from tui.core.survey import CONFIG_MAP_NAME
+from tui.i18n import _
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One action as a person would do it by hand: the command, secrets as $VARIABLES, and the tutorial's clicks."""
+
+    title: str
+    command: str
+    clicks: str
+
+
+def commands(plan: Plan) -> list[Shown]:
+    """The plan as commands and as clicks in Rancher and the studio, in the order in which apply works."""
+    context = plan.survey.context
+    shown = [
+        Shown(
+            change.title,
+            f"kubectl --context {context} apply --server-side --field-manager={FIELD_MANAGER} --dry-run=server \\\n"
+            f"  -f - <<'EOF'\n{_command_body(change.body)}EOF",
+            _clicks(change),
+        )
+        for change in plan.changes
+    ]
+    if any(change.kind == DAEMON_SET for change in plan.changes):
+        datakit = plan.survey.datakit
+        shown.append(
+            Shown(
+                _("Rollout"),
+                f"kubectl --context {context} -n {datakit.namespace} rollout status daemonset/{datakit.name}",
+                _("Rancher: Workloads → DaemonSets → {name}: wait for Active.").format(name=datakit.name),
+            )
+        )
+    endpoint = plan.answers.studio.endpoint or "$ENDPOINT"
+    shown += [
+        Shown(
+            view.name,
+            f"datakit-wizard views show {view.key} > {view.key}.json\n"
+            f'curl -sS -H "DF-API-KEY: $DF_API_KEY" -H "Content-Type: application/json" \\\n'
+            f"  {endpoint}/api/v1/dashboards/create \\\n"
+            f"  -d \"$(jq '{{name: .title, isPublic: 1, templateInfo: .}}' {view.key}.json)\"",
+            _("Studio: Scenes → New dashboard → {name} → OK.").format(name=view.name),
+        )
+        for view in plan.views
+        if view.verb != COMING
+    ]
+    return shown
+
+
+def _command_body(body: Object) -> str:
+    cleaned = {
+        **body,
+        "metadata": {k: v for k, v in body["metadata"].items() if k not in ("uid", "resourceVersion")},
+    }
+    return "\n".join(yaml_lines(cleaned)) + "\n"
+
+
+def _clicks(change: Change) -> str:
+    if change.kind == CONFIG_MAP:
+        return _(
+            "Rancher: More Resources → Core → ConfigMaps → namespace {namespace} → {name} → Edit Config → Add: "
+            "key {key}, the text of the conf → Save."
+        ).format(namespace=change.namespace, name=CONFIG_MAP_NAME, key=CONF_KEY)
+    return _(
+        "Rancher: Workloads → DaemonSets → namespace {namespace} → {name} → Edit YAML: add the volumeMounts, volumes "
+        "and annotation shown here → Save."
+    ).format(namespace=change.namespace, name=change.name)
