@@ -239,4 +239,5 @@ def _other_inputs(text: str) -> dict[str, int]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {name: len(value) if isinstance(value, list) else 1 for name, value in found.items() if name not in ("prom", "etcd")}
+    others = {name: value for name, value in found.items() if name not in ("prom", "etcd")}
+    return {name: len(value) if isinstance(value, list) else 1 for name, value in others.items()}

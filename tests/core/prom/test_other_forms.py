@@ -90,8 +90,9 @@ def test_one_url_that_fails_loses_the_whole_round_of_an_etcd_input(broken: str |
 
 def test_an_etcd_input_has_no_other_settings() -> None:
     (settings,) = etcd(
-        "source = 'x'\nmeasurement_name = 'y'\nurl = 'http://z/'\nmetric_types = 1\nstream_size = 9\ntags_ignore = ['a']"
-        "\ncert = 'c'\ninterval = '1h'\ntimeout = '1h'\ntls_open = true\ntls_cert = 'c'\ntls_key = 'k'"
+        "source = 'x'\nmeasurement_name = 'y'\nurl = 'http://z/'\nmetric_types = 1\nstream_size = 9"
+        "\ntags_ignore = ['a']\ncert = 'c'\ninterval = '1h'\ntimeout = '1h'"
+        "\ntls_open = true\ntls_cert = 'c'\ntls_key = 'k'"
     ).inputs
     assert (settings.source, settings.measurement_name, settings.urls) == ("etcd", "etcd", ("http://10.0.0.1:2379/m",))
     assert (settings.interval_s, settings.timeout_s, settings.stream_size) == (3600.0, 3.0, 0)

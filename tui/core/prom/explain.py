@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tui.core.prom.exposition import Exposition, Family, Series
@@ -46,21 +47,63 @@ class FamilyOutcome:
         return self.outcome == KEPT
 
 
-def explain(settings: PromInput, read: Exposition) -> list[FamilyOutcome]:
-    """One entry a family and type, in the order of the scrape. `read` must have these settings' `stream_size`.
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What is worth knowing of one family of one batch, whatever conf will judge it.
 
-    No points are made, so this is a small part of the cost of a round: it may run at every key press.
+    `series` counts lines of the exposition, `points` what is sent of them if the family passes, `sent` are the series
+    of a simple family that have a number to send.
+    """
+
+    batch: int
+    name: str
+    type: str
+    series: int
+    points: int
+    sent: Sequence[Series]
+
+
+def digest(read: Exposition) -> list[Digest]:
+    """The families of a scrape, batch by batch: made once, judged after every edit."""
+    return [_digest(number, one) for number, batch in enumerate(read.batches) for one in batch.values()]
+
+
+def _digest(number: int, family: Family) -> Digest:
+    # A second TYPE line makes the samples before it read as nothing: they are sent as 0.
+    parts = [one.parts for one in family.series if one.kind in ("histogram", "summary")]
+    lines = sum(map(len, parts)) + 2 * len(parts) + len(family.series) - len(parts)
+    if family.type in ("histogram", "summary"):
+        is_summary = family.type == "summary"
+        points = len(family.series)
+        for one in family.series:
+            if one.kind == family.type:
+                points += sum(1 for _bound, value in one.parts if not (is_summary and math.isnan(value)))
+        return Digest(number, family.name, family.type, lines, points, ())
+    sent = [one for one in family.series if one.kind != family.type or math.isfinite(one.value)]
+    if len(sent) == len(family.series):
+        return Digest(number, family.name, family.type, lines, len(sent), family.series)
+    return Digest(number, family.name, family.type, lines, len(sent), sent)
+
+
+def explain(settings: PromInput, read: Exposition) -> list[FamilyOutcome]:
+    """One entry a family and type, in the order of the scrape. `read` must have these settings' `stream_size`."""
+    return judge(settings, digest(read))
+
+
+def judge(settings: PromInput, digests: Iterable[Digest]) -> list[FamilyOutcome]:
+    """The same of a scrape that was digested before. No points are made, and hardly a series is looked at: this is a
+    small part of the cost of a round, and may run at every key press.
     """
     builder = Builder(settings, {}, 0)
     found: dict[tuple[str, str], FamilyOutcome] = {}
-    for batch in read.batches:
-        for family in batch.values():
-            one = _outcome(builder, family)
-            before = found.get((family.name, family.type))
-            if before:
-                better = before if before.kept else one
-                one = replace(better, series=before.series + one.series, points=before.points + one.points)
-            found[family.name, family.type] = one
+    for one in digests:
+        before = found.get((one.name, one.type))
+        outcome = _outcome(builder, one)
+        if before:
+            better = before if before.kept else outcome
+            series, points = before.series + outcome.series, before.points + outcome.points
+            outcome = replace(better, series=series, points=points)
+        found[one.name, one.type] = outcome
     return list(found.values())
 
 
@@ -86,13 +129,11 @@ def sentence(one: FamilyOutcome) -> str:
     }[one.outcome]
 
 
-def _outcome(builder: Builder, family: Family) -> FamilyOutcome:
+def _outcome(builder: Builder, family: Digest) -> FamilyOutcome:
     name = name_of(builder.settings, family.name)
-    is_compound = family.type in ("histogram", "summary")
-    series = sum(len(one.parts) + 2 for one in family.series) if is_compound else len(family.series)
 
     def result(outcome: str, points: int = 0, fields: tuple[str, ...] = ()) -> FamilyOutcome:
-        return FamilyOutcome(family.name, family.type, outcome, series, points, name, fields)
+        return FamilyOutcome(family.name, family.type, outcome, family.series, points, name, fields)
 
     dropped = builder.filters.dropped_by(family.name, family.type)
     if dropped:
@@ -102,17 +143,14 @@ def _outcome(builder: Builder, family: Family) -> FamilyOutcome:
     if family.type == "info":
         return result("info")
     if family.type == "histogram":
-        points = sum(len(one.parts) + 1 for one in family.series)
-        return result(KEPT, points, tuple(name.field + end for end in ("_bucket", "_count", "_sum")))
+        return result(KEPT, family.points, tuple(name.field + end for end in ("_bucket", "_count", "_sum")))
     if family.type == "summary":
-        points = sum(1 + sum(not math.isnan(value) for _bound, value in one.parts) for one in family.series)
-        return result(KEPT, points, (name.field, name.field + "_count", name.field + "_sum"))
-    sent = [one for one in family.series if math.isfinite(one.value)]
-    if not sent:
+        return result(KEPT, family.points, (name.field, name.field + "_count", name.field + "_sum"))
+    if not family.sent:
         return result("no_number")
-    if all(_is_lost(builder, one, name) for one in sent):
-        return result("lost", len(sent))
-    return result(KEPT, len(sent), (name.field,))
+    if all(_is_lost(builder, one, name) for one in family.sent):
+        return result("lost", family.points)
+    return result(KEPT, family.points, (name.field,))
 
 
 def _is_lost(builder: Builder, series: Series, name: Name) -> bool:
