@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
+from tui.core.prom import patterns
 from tui.core.prom.exposition import Exposition, Family, Series
 from tui.core.prom.naming import Name, name_of
-from tui.core.prom.points import Builder
-from tui.core.prom.settings import PromInput
+from tui.core.prom.points import Builder, Filters
+from tui.core.prom.settings import ANNOTATION, PromInput
 from tui.i18n import _
 
 KEPT = "kept"
@@ -47,15 +48,16 @@ class FamilyOutcome:
         return self.outcome == KEPT
 
 
+def explain(settings: PromInput, read: Exposition) -> list[FamilyOutcome]:
+    """One entry a family and type, in the order of the scrape. `read` must have these settings' `stream_size`."""
+    return Judge(read).outcomes(settings)
+
+
 @dataclass(frozen=True, slots=True)
-class Digest:
-    """What is worth knowing of one family of one batch, whatever conf will judge it.
+class _Digest:
+    """One family of one batch. `points` is what is sent if it passes, `sent` the series of a simple family that have a
+    number to send."""
 
-    `series` counts lines of the exposition, `points` what is sent of them if the family passes, `sent` are the series
-    of a simple family that have a number to send.
-    """
-
-    batch: int
     name: str
     type: str
     series: int
@@ -63,48 +65,76 @@ class Digest:
     sent: Sequence[Series]
 
 
-def digest(read: Exposition) -> list[Digest]:
-    """The families of a scrape, batch by batch: made once, judged after every edit."""
-    return [_digest(number, one) for number, batch in enumerate(read.batches) for one in batch.values()]
+class Judge:
+    """Judges one scrape under conf after conf. No points are made, and what an edit does not touch is not looked at
+    again: it may run at every key press.
+    """
+
+    def __init__(self, read: Exposition) -> None:
+        self._digests = [_digest(one) for batch in read.batches for one in batch.values()]
+        self._names = {one.name for one in self._digests}
+        self._found: dict[patterns.Matcher, frozenset[str]] = {}
+        self._known: dict[Hashable, dict[tuple[int, str], FamilyOutcome]] = {}
+
+    def outcomes(self, settings: PromInput) -> list[FamilyOutcome]:
+        """One entry a family and type, in the order of the scrape."""
+        filters = Filters(settings, self._finds)
+        known = self._known.pop(_rest(settings), {})
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[_rest(settings)] = known
+        builder: Builder | None = None
+        found: dict[tuple[str, str], FamilyOutcome] = {}
+        for number, one in enumerate(self._digests):
+            dropped = filters.dropped_by(one.name, one.type)
+            outcome = known.get((number, dropped))
+            if not outcome:
+                builder = builder or Builder(settings, {}, 0)
+                outcome = known[number, dropped] = _outcome(builder, one, dropped)
+            before = found.get((one.name, one.type))
+            if before:
+                better = before if before.kept else outcome
+                series, points = before.series + outcome.series, before.points + outcome.points
+                outcome = replace(better, series=series, points=points)
+            found[one.name, one.type] = outcome
+        return list(found.values())
+
+    def _finds(self, matcher: patterns.Matcher, name: str) -> bool:
+        found = self._found.get(matcher)
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[matcher] = frozenset(filter(matcher, self._names))
+        return name in found
 
 
-def _digest(number: int, family: Family) -> Digest:
+_REMEMBERED = 64  # patterns and namings: more than a conf has, and no more than an hour of typing may cost
+
+
+def _rest(settings: PromInput) -> Hashable:
+    """All settings that an outcome depends on, besides the filters."""
+    ignored = tuple(settings.ignore_tag_kv_match.items())
+    naming = (settings.measurement_prefix, settings.measurement_name, settings.measurements)
+    tags = (settings.tags_ignore, tuple(settings.tags_rename.items()), settings.overwrite_exist_tags, ignored)
+    own = tuple(settings.tags.items()) if settings.kind == ANNOTATION else ()
+    return (*naming, settings.keep_exist_metric_name, *tags, own, settings.as_logging, settings.logging_service)
+
+
+def _digest(family: Family) -> _Digest:
     # A second TYPE line makes the samples before it read as nothing: they are sent as 0.
     parts = [one.parts for one in family.series if one.kind in ("histogram", "summary")]
-    lines = sum(map(len, parts)) + 2 * len(parts) + len(family.series) - len(parts)
+    lines = sum(map(len, parts)) + len(parts) + len(family.series)
     if family.type in ("histogram", "summary"):
         is_summary = family.type == "summary"
         points = len(family.series)
         for one in family.series:
             if one.kind == family.type:
                 points += sum(1 for _bound, value in one.parts if not (is_summary and math.isnan(value)))
-        return Digest(number, family.name, family.type, lines, points, ())
+        return _Digest(family.name, family.type, lines, points, ())
     sent = [one for one in family.series if one.kind != family.type or math.isfinite(one.value)]
     if len(sent) == len(family.series):
-        return Digest(number, family.name, family.type, lines, len(sent), family.series)
-    return Digest(number, family.name, family.type, lines, len(sent), sent)
-
-
-def explain(settings: PromInput, read: Exposition) -> list[FamilyOutcome]:
-    """One entry a family and type, in the order of the scrape. `read` must have these settings' `stream_size`."""
-    return judge(settings, digest(read))
-
-
-def judge(settings: PromInput, digests: Iterable[Digest]) -> list[FamilyOutcome]:
-    """The same of a scrape that was digested before. No points are made, and hardly a series is looked at: this is a
-    small part of the cost of a round, and may run at every key press.
-    """
-    builder = Builder(settings, {}, 0)
-    found: dict[tuple[str, str], FamilyOutcome] = {}
-    for one in digests:
-        before = found.get((one.name, one.type))
-        outcome = _outcome(builder, one)
-        if before:
-            better = before if before.kept else outcome
-            series, points = before.series + outcome.series, before.points + outcome.points
-            outcome = replace(better, series=series, points=points)
-        found[one.name, one.type] = outcome
-    return list(found.values())
+        sent = family.series  # no second list in memory
+    return _Digest(family.name, family.type, lines, len(sent), sent)
 
 
 def sentence(one: FamilyOutcome) -> str:
@@ -129,13 +159,12 @@ def sentence(one: FamilyOutcome) -> str:
     }[one.outcome]
 
 
-def _outcome(builder: Builder, family: Digest) -> FamilyOutcome:
+def _outcome(builder: Builder, family: _Digest, dropped: str) -> FamilyOutcome:
     name = name_of(builder.settings, family.name)
 
     def result(outcome: str, points: int = 0, fields: tuple[str, ...] = ()) -> FamilyOutcome:
         return FamilyOutcome(family.name, family.type, outcome, family.series, points, name, fields)
 
-    dropped = builder.filters.dropped_by(family.name, family.type)
     if dropped:
         return result(dropped)
     if family.type == "gauge_histogram":

@@ -48,10 +48,11 @@ def compile_filter(pattern: str) -> Matcher | None:
     options.log_errors = False
     options.max_mem = MAX_MEMORY
     try:
-        search: Matcher = re2.compile(pattern, options).search
+        search = re2.compile(pattern, options).search
     except re2.error:
         return None
-    return search
+    # The binding takes bytes in half the time: it need not count characters then.
+    return lambda text: search(text.encode())
 
 
 def matchers(patterns: tuple[str, ...]) -> tuple[Matcher, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tui.core.prom import patterns
@@ -34,19 +34,28 @@ class Point:
     category: str = "metric"
 
 
-class Filters:
-    """The filters of an input, compiled: which families pass."""
+Finder = Callable[[patterns.Matcher, str], object]
+"""Whether (truthy) a matcher finds its pattern in a name."""
 
-    def __init__(self, settings: PromInput) -> None:
+
+def _search(matcher: patterns.Matcher, name: str) -> object:
+    return matcher(name)
+
+
+class Filters:
+    """The filters of an input, compiled: which families pass. `finds` may remember what it found before."""
+
+    def __init__(self, settings: PromInput, finds: Finder = _search) -> None:
+        self.finds = finds
         self.types = frozenset(word.lower() for word in settings.metric_types)
         self.wanted = patterns.matchers(settings.metric_name_filter)
         self.unwanted = patterns.matchers(settings.metric_name_filter_ignore)
 
     def dropped_by(self, name: str, type_: str) -> str:
         """The setting that drops a family, "" where it passes. The name filters see the family's name alone."""
-        if any(found(name) for found in self.unwanted):
+        if any(self.finds(one, name) for one in self.unwanted):
             return "metric_name_filter_ignore"
-        if self.wanted and not any(found(name) for found in self.wanted):
+        if self.wanted and not any(self.finds(one, name) for one in self.wanted):
             return "metric_name_filter"
         if self.types and ("" if type_ == "gauge_histogram" else type_) not in self.types:
             return "metric_types"
