@@ -30,7 +30,7 @@ SOON_S = 30 * DAY_S
 
 @dataclass(frozen=True)
 class Files:
-    """The client's files as the conf names them, and as they can be looked at before anything is changed ("" = cannot)."""
+    """The client's files as the conf names them, and as they can be looked at before anything is changed."""
 
     ca: str
     cert: str
@@ -46,8 +46,8 @@ class CertificatesScreen(StepScreen):
     STEP = "certificates"
     HELP = N_(
         "## Certificates\n\n"
-        "etcd's client port answers only to a client certificate. DataKit reads three files: the CA, the certificate and"
-        " its key.\n\n"
+        "etcd's client port answers only to a client certificate. DataKit reads three files: the CA, the"
+        " certificate and its key.\n\n"
         "- **rootfs**: DataKit's own manifest mounts the node's root at /rootfs; nothing needs to be added.\n"
         "- **hostPath**: the directory of each node is mounted, as in the tutorial.\n"
         "- **Secret**: an existing Secret in DataKit's namespace, the same files on every node. Only its name is used"
@@ -189,9 +189,8 @@ class CertificatesScreen(StepScreen):
                 "\n\n",
                 _(
                     "The tutorial mounts /etc/kubernetes/pki/etcd into DataKit here. You save that: no key of etcd comes"
+                    " near DataKit."
                 ),
-                " ",
-                _("near DataKit."),
             )
         pairs = facts(
             [(_("CA"), ", ".join(needed.tls.ca)), (_("Certificate"), needed.tls.cert), (_("Key"), needed.tls.key)]
@@ -205,7 +204,7 @@ class CertificatesScreen(StepScreen):
         answers = self.session.answers
         if self.trouble is not None:
             return assemble("")
-        mount = certificate_mount(answers)
+        mount = certificate_mount(answers, self._survey)
         if mount is None:
             return assemble(_("Nothing is mounted in addition: the files are read through /rootfs."))
         what = "Secret" if "secret" in mount.source else "hostPath"

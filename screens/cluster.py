@@ -29,7 +29,7 @@ class ClusterScreen(StepScreen):
         "- **Contexts** are those of the kubeconfig (`--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`).\n"
         "- DataKit is found by its container, in every namespace that you may list; `--namespace` narrows it.\n"
         "- **Rights** are asked of the API server one by one. With reading alone you can verify, but not apply.\n\n"
-        "A credential plugin that wants to prompt cannot do so here: log in first (`kubectl get nodes`), try again then."
+        "A credential plugin that wants to prompt cannot do so here: log in first (`kubectl get nodes`)."
     )
 
     def content(self) -> ComposeResult:
@@ -154,13 +154,17 @@ class ClusterScreen(StepScreen):
         self.working.start(_("Looking at nodes, etcd, the conf and your rights"))
         found = await in_thread(lambda: survey(cluster, datakit))
         self.session.survey = found
-        answers = self.given.answers
+        answers = self.given.answers if self.given.resume else None
+        self.given.resumed = answers is not None
         if answers is None or (answers.cluster.context, answers.cluster.namespace) != (
             found.context,
             datakit.namespace,
         ):
+            self.given.resumed = False
             answers = propose(found, endpoint=self.given.endpoint, console=self.given.console)
         self.session.answers = answers
+        if self.given.resumed:
+            self.session.receipt = self.session.store.newest(found.uid, datakit.namespace)
         self.working.finish(
             "ok",
             _("Kubernetes {version}, DataKit found in {namespace}.").format(
@@ -247,7 +251,9 @@ def found_facts(found: Survey) -> Content:
     etcd = ngettext("{n} member", "{n} members", len(topology.members)).format(n=len(topology.members))
     where = ", ".join(topology.etcd_nodes)
     conf = (found.conf or {}).get("data", {})
-    keys = ngettext("{n} key", "{n} keys", len(conf)).format(n=len(conf)) if found.conf is not None else _("not there yet")
+    keys = (
+        ngettext("{n} key", "{n} keys", len(conf)).format(n=len(conf)) if found.conf is not None else _("not there yet")
+    )
     if "etcd.conf" in conf:
         keys += ", " + _("etcd.conf among them")
     return facts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -55,12 +56,12 @@ class EtcdConfScreen(StepScreen):
     STEP = "etcd-conf"
     HELP = N_(
         "## etcd.conf\n\n"
-        "- **Choices** make the text: how DataKit reaches etcd, and which metrics are kept. Each says what it leads to.\n"
+        "- **Choices** make the text: how DataKit reaches etcd, and which metrics are kept.\n"
         "- **Text** is what will be written into the ConfigMap. It is read-only until **e**; Esc leaves editing.\n"
         "- **Series** are those of the last scrape: √ passes and its new name, – is dropped and by which setting.\n\n"
         "What DataKit cannot read it drops without a word: an error beside a line means that nothing would arrive."
     )
-    BINDINGS: list[BindingType] = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", N_("Edit"), id="edit", tooltip=N_("Edit the text; Esc leaves editing")),
         Binding("escape", "leave_editing", N_("Leave editing"), id="leave-editing"),
         Binding("r", "reset", N_("Reset"), id="reset", tooltip=N_("Back to the text that follows from the choices")),
@@ -390,7 +391,7 @@ class EtcdConfScreen(StepScreen):
         self._editing = True
         self.action_pane("text")
         editor = self.query_one("#editor", TomlEditor)
-        editor.edit(True)
+        editor.set_editing(True)
         worst = next((found for found in self.found if found.severity == ERROR), None)
         if worst is not None:
             editor.go_to(worst.line, worst.column)
@@ -399,7 +400,7 @@ class EtcdConfScreen(StepScreen):
     def action_leave_editing(self) -> None:
         if self._editing:
             self._editing = False
-            self.query_one("#editor", TomlEditor).edit(False)
+            self.query_one("#editor", TomlEditor).set_editing(False)
             self._keep()
             self._show_choices()
             self._look()

@@ -75,9 +75,10 @@ class ReviewScreen(StepScreen):
             now = survey.survey(cluster, self._datakit_now())
             return now, make_plan(cluster, now, answers, studio)
 
-        session.survey, self.plan = await background.in_thread(look)
-        if session.plan is None or session.receipt is None or changed(self.plan.changes):
-            session.plan = self.plan
+        session.survey, plan = await background.in_thread(look)
+        self.plan = plan
+        if session.plan is None or session.receipt is None or changed(plan.changes):
+            session.plan = plan
         session.failed.discard(self.STEP)
         self.working.finish()
         self._show()

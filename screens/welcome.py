@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import ClassVar
+
 from textual.app import ComposeResult
 
 from tui.core.steps import STEPS
@@ -15,7 +18,7 @@ class WelcomeScreen(StepScreen):
     """What this is, what it needs, and that nothing is changed before the review."""
 
     STEP = "welcome"
-    CSS_PATH = None  # the frame's style is all that the first frame needs
+    CSS_PATH: ClassVar[Path | None] = None  # the frame's style is all that the first frame needs
     HELP = N_(
         "## The wizard\n\n"
         "It follows the tutorial's second part: make etcd (later Kubernetes and Istio too) observable with DataKit.\n\n"
@@ -32,9 +35,10 @@ class WelcomeScreen(StepScreen):
     def content(self) -> ComposeResult:
         dot = (glyph("dot") + " ", "$accent")
         yield paragraph(
-            _("This wizard sets up DataKit so that etcd's metrics reach your workspace, creates the monitoring view,"),
-            " ",
-            _("and proves that the metrics arrive."),
+            _(
+                "This wizard sets up DataKit so that etcd's metrics reach your workspace, creates the monitoring view,"
+                " and proves that the metrics arrive."
+            ),
             "\n\n",
             dot,
             _("It looks first, and changes nothing while it looks."),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
@@ -41,7 +42,9 @@ class WorkspaceScreen(StepScreen):
         "- From the environment: `GUANCE_ACCESS_TOKEN` or `TRUEWATCH_ACCESS_TOKEN`; from a file: `--api-key-file`.\n\n"
         "The workspace **token** (`tkn_…`) is another thing: DataKit sends with it, and this wizard never needs it."
     )
-    BINDINGS = [Binding("s", "skip", N_("Skip"), id="skip", tooltip=N_("Go on without a workspace"))]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "skip", N_("Skip"), id="skip", tooltip=N_("Go on without a workspace"))
+    ]
 
     def content(self) -> ComposeResult:
         yield Choices(self._places(), self._first_place(), id="place")
@@ -200,14 +203,15 @@ class WorkspaceScreen(StepScreen):
             studio = backend.studio(endpoint, key.reveal(), console)
             return studio, studio.workspace()
 
-        self.session.studio, self.session.workspace = await in_thread(ask)
+        studio, workspace = await in_thread(ask)
+        self.session.studio, self.session.workspace = studio, workspace
         if typed:
             self.given.key, self.given.key_source = typed, _("what you typed")
         field.value = ""
         self.session.failed.discard(self.STEP)
         self.session.skipped.discard(self.STEP)
         self.session.answers = replace(self.session.answers, studio=StudioAnswers(endpoint, console))
-        self.working.finish("ok", _("The key opens workspace “{name}”.").format(name=self.session.workspace.name))
+        self.working.finish("ok", _("The key opens workspace “{name}”.").format(name=workspace.name))
         self._show_outcome()
         self.go_on.focus()
         self.post_message(self.Saved())
@@ -224,16 +228,13 @@ class WorkspaceScreen(StepScreen):
                     (glyph("warn") + " ", "$warning"),
                     _(
                         "What stays unproven without a workspace: that points arrive, that they carry the cluster's name,"
+                        " and that they are fresh. No view is compared or created, and Verify can only be inconclusive."
                     ),
-                    " ",
-                    _("and that they are fresh. No view is compared or created, and Verify can only be inconclusive."),
                 )
             )
         elif self._opened and self.session.workspace is not None:
             workspace = self.session.workspace
-            outcome.update(
-                assemble((glyph("ok") + " ", "$success"), f"{workspace.name}  ", (workspace.uuid, muted()))
-            )
+            outcome.update(assemble((glyph("ok") + " ", "$success"), f"{workspace.name}  ", (workspace.uuid, muted())))
         else:
             outcome.update("")
 

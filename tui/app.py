@@ -87,8 +87,8 @@ class Options:
     """What the command line decided for the wizard.
 
     `open` makes the world: it imports what is heavy, starts the practice lab for a demo, and is called once, in a
-    thread, after the first frame. `close` undoes that after the last one. `state_dir` keeps place and answers until the world
-    says otherwise.
+    thread, after the first frame. `close` undoes that after the last one. `state_dir` keeps place and answers until the
+    world says otherwise.
     """
 
     open: Callable[[], World]
@@ -108,7 +108,7 @@ class WizardApp(App[int]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ALLOW_SELECT = False
     NOTIFICATION_TIMEOUT = 4
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012 - so declared by Textual
         (100, "-wide"),
         (128, "-broad"),
     ]
@@ -166,6 +166,8 @@ class WizardApp(App[int]):
             welcome.working.start(_("Starting the practice lab: control plane, nodes, etcd, studio"))
         try:
             world = await background.in_thread(self.options.open)
+            if self.given.resume_step:
+                self.given.answers = await background.in_thread(lambda: flow.kept_answers(world.state_dir))
         except WizardError as error:
             welcome.working.finish("fail", error.what)
             self.show_error(error)
@@ -208,7 +210,19 @@ class WizardApp(App[int]):
             else:
                 self.session.skipped.discard(self.current)
                 self.session.visited.add(self.current)
-            self.go(flow.after(self.current, self.session))
+            self.go(self._resumed() or flow.after(self.current, self.session))
+
+    def _resumed(self) -> str:
+        """Where a person left off, once cluster and workspace are settled; "" otherwise."""
+        if self.current != "workspace" or not self.given.resumed:
+            return ""
+        self.given.resumed = False
+        order = flow.keys()
+        target = self.given.resume_step
+        if order.index(target) <= order.index("workspace") or target == "done":
+            return ""
+        self.session.visited |= set(order[order.index("workspace") : order.index(target)])
+        return target
 
     def go(self, key: str) -> None:
         """Show the screen of a step, built from the model as it is now."""
@@ -262,7 +276,7 @@ class WizardApp(App[int]):
                     yield SystemCommand(
                         _("Step: {title}").format(title=title),
                         _(self.session.state(step.key).word),
-                        lambda key=step.key: self.go(key),  # type: ignore[misc]
+                        lambda key=step.key: self.go(key),
                     )
             for active in screen.active_bindings.values():
                 binding = active.binding
@@ -270,9 +284,7 @@ class WizardApp(App[int]):
                     yield SystemCommand(
                         _(binding.description),
                         _(binding.tooltip) if binding.tooltip else "",
-                        lambda node=active.node, action=binding.action: self.call_later(  # type: ignore[misc]
-                            self.run_action, action, node
-                        ),
+                        lambda node=active.node, action=binding.action: self.call_later(self.run_action, action, node),
                     )
         yield SystemCommand(_("Leave"), _("Answers are kept; the wizard goes on from here next time"), self.ask)
 

@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.core.errors import UsageError
 from tui.core.steps import STEPS, Session, StepState
 from tui.i18n import _
 
 if TYPE_CHECKING:
+    from tui.core.answers import Answers
     from tui.widgets.given import Given
     from tui.widgets.step_screen import StepScreen
 
@@ -104,14 +106,18 @@ def _place_path(state_dir: Path) -> Path:
 
 
 def save(session: Session, step: str, saved: str) -> None:
-    """Keep place and answers (`saved`: the time, as text). A state folder that cannot be written is no error."""
+    """Keep place and answers (`saved`: the time, as text).
+
+    A folder that cannot be written is no error here, nor are answers that must not be written: an etcd.conf taken over
+    from the cluster may hold a token.
+    """
     survey = session.survey
     if survey is None:
         return
     from tui.core import answers
 
     place = Place(step, survey.context, survey.datakit.namespace, session.answers.studio.endpoint, saved)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UsageError):
         session.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(answers_path(session.state_dir), answers.dump(session.answers))
         write(
@@ -130,6 +136,16 @@ def load(state_dir: Path) -> Place | None:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
     return place if place.step in SCREENS else None
+
+
+def kept_answers(state_dir: Path) -> Answers | None:
+    """The answers of the last run, None where there are none that can be read."""
+    from tui.core import answers
+
+    try:
+        return answers.load(answers_path(state_dir).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, UsageError):
+        return None
 
 
 def write(path: Path, text: str) -> None:

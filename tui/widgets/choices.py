@@ -38,9 +38,13 @@ class Choices(Widget, can_focus=True):
     nothing else. At its ends the arrows are left to the screen, which moves the focus.
     """
 
-    COMPONENT_CLASSES = frozenset(
-        {"choices--chosen", "choices--row", "choices--note", "choices--focus", "choices--problem"}
-    )
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "choices--chosen",
+        "choices--row",
+        "choices--note",
+        "choices--focus",
+        "choices--problem",
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.binding import Binding
@@ -18,7 +20,7 @@ MAX_KEYS = 6
 class Header(Widget):
     """Title, context, cluster and namespace on the left, the mode on the right, and a rule below."""
 
-    COMPONENT_CLASSES = frozenset({"header--title", "header--where", "header--mode", "header--rule"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"header--title", "header--where", "header--mode", "header--rule"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +51,7 @@ class Header(Widget):
 class KeyLine(Widget):
     """The keys that do something now, at most six; the rest stands behind `?`."""
 
-    COMPONENT_CLASSES = frozenset({"key-line--key", "key-line--word"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-line--key", "key-line--word"}
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._changed)

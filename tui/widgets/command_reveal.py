@@ -49,7 +49,7 @@ class CommandReveal(Page[None]):
 
     def _show(self) -> None:
         on, off = "bold $accent underline", muted()
-        tabs = [
+        tabs: list[str | tuple[str, str]] = [
             (_("Command line"), off if self.clicks else on),
             "    ",
             (_("Rancher and studio"), on if self.clicks else off),

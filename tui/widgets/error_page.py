@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -65,7 +65,7 @@ class ErrorPage(Page[None]):
             self.notify(_("Saved: {path}").format(path=path), markup=False)
 
 
-def copy(screen: Screen[object], text: str) -> None:
+def copy(screen: Screen[Any], text: str) -> None:
     """Put `text` on the terminal's clipboard and say what came of it; nothing tells us whether the terminal took it."""
     found = sequence(text, os.environ)
     if found is None:

@@ -30,9 +30,10 @@ class LeavePage(Page[int]):
         if self.writing:
             yield paragraph(
                 "\n",
-                _("A change is being written just now. It is waited for up to one second, and then noted as unknown"),
-                " ",
-                _("in the receipt; what was already written stays written, and undo can take it back."),
+                _(
+                    "A change is being written just now. It is waited for up to one second, and then noted as unknown"
+                    " in the receipt; what was already written stays written, and undo can take it back."
+                ),
             )
         else:
             yield paragraph(

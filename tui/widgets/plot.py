@@ -49,7 +49,7 @@ class Plot(Static):
 
 
 def line(name: str, points: Points, label: int, width: int) -> list[tuple[str, str]]:
-    """One metric: name (in `label` cells), course, newest value; of a counter the increase between two points is drawn."""
+    """One metric: name (in `label` cells), course, newest value; of a counter its increase is drawn."""
     value_width = 9
     room = max(width - label - value_width - 2, 4)
     values = [value for _time, value in points]

@@ -34,10 +34,16 @@ class Row:
 class StepRail(Widget, can_focus=True):
     """The list of steps. Narrow it shows signs and short names; wide also the numbers and words."""
 
-    COMPONENT_CLASSES = frozenset(
-        {"step-rail--current", "step-rail--cursor", "step-rail--quiet", "step-rail--plain", "step-rail--ok"}
-        | {"step-rail--warn", "step-rail--fail", "step-rail--line"}
-    )
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "step-rail--current",
+        "step-rail--cursor",
+        "step-rail--quiet",
+        "step-rail--plain",
+        "step-rail--ok",
+        "step-rail--warn",
+        "step-rail--fail",
+        "step-rail--line",
+    }
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),
         Binding("down", "move(1)", show=False),

@@ -7,6 +7,7 @@ and leaves by a message, so it never has to know what comes before or after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.cells import cell_len
@@ -64,7 +65,7 @@ TONES = {
 class GoOn(Widget, can_focus=True):
     """The one line that says what Enter does next. It can be focused, so the arrows always find it."""
 
-    COMPONENT_CLASSES = frozenset({"go-on--ready", "go-on--focus", "go-on--waiting"})
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"go-on--ready", "go-on--focus", "go-on--waiting"}
 
     def __init__(self) -> None:
         super().__init__(id="go-on")
@@ -100,10 +101,9 @@ class StepScreen(Screen[None]):
     """One step. Subclasses name their STEP and fill `content`, `go_on_text` and `action_go_on`."""
 
     STEP: ClassVar[str] = ""
-    TITLE: str | None = ""
     PURPOSE: ClassVar[str] = ""  # msgid: what this step is for, one or two sentences
     HELP = ""
-    CSS_PATH = assets() / "tcss" / "steps.tcss"
+    CSS_PATH: ClassVar[Path | None] = assets() / "tcss" / "steps.tcss"
     AUTO_FOCUS = ""  # None would mean the app's: the first that can be focused
     # A vertical screen selection would steal the mouse from the terminal's own; copying is by key.
     ALLOW_SELECT = False
@@ -227,9 +227,9 @@ class StepScreen(Screen[None]):
         return next((_(step.title) for step in STEPS if step.key == self.STEP), "")
 
     def on_mount(self) -> None:
+        self.entered()
         self.refresh_frame()
         self.focus_first()
-        self.entered()
 
     def focus_first(self) -> None:
         """Give the focus to where the person begins."""

@@ -10,7 +10,6 @@ from textual.widgets.text_area import TextAreaTheme
 from tui.widgets.glyphs import is_ansi
 
 
-
 def styles(ansi: bool) -> dict[str, Style]:
     """Styles by what the grammar's query calls a piece; the terminal's own colours with `ansi`."""
     name = Style(color="cyan" if ansi else "#5ec4d4")
@@ -55,7 +54,7 @@ class TomlEditor(TextArea):
         self.register_theme(TextAreaTheme(name="wizard", syntax_styles=styles(is_ansi())))
         self.theme = "wizard"
 
-    def edit(self, editing: bool) -> None:
+    def set_editing(self, editing: bool) -> None:
         """Let the person type from now on, or no longer."""
         self.read_only = not editing
         self.show_cursor = editing

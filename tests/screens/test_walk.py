@@ -1,0 +1,163 @@
+"""The whole way, with Enter alone, and what may not happen on it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from tests.screens.drive import driving
+from tests.screens.fakes import API_KEY, World
+from tui.core import receipts
+from tui.core.steps import COMING_STEPS, STEPS, StepState
+
+
+async def test_enter_alone_leads_to_a_green_verify(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("verify")
+        assert drive.screen.session.report is not None
+        assert drive.screen.session.report.verdict == "pass", drive.text
+        await drive.press("enter")
+        assert drive.app.current == "done"
+        states = {step.key: drive.app.session.state(step.key) for step in STEPS}
+        assert {key for key, state in states.items() if state is StepState.COMING} == set(COMING_STEPS)
+        assert all(states[key] is StepState.DONE for key in states if key not in (*COMING_STEPS, "done")), states
+        await drive.press("enter")
+        assert drive.app.return_value == 0
+
+
+async def test_nothing_is_written_before_enter_on_the_review(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("review")
+        assert drive.next.startswith("Apply 2 changes")
+        assert drive.world.writes == []
+        assert not (tmp_path / "state" / "receipts").exists()
+        await drive.press("enter")
+        assert drive.world.writes == ["ConfigMap datakit/datakit-conf", "DaemonSet datakit/datakit"]
+
+
+async def test_the_neighbours_in_the_config_map_survive(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd")
+        data = drive.world.objects["ConfigMap", "datakit", "datakit-conf"]["data"]
+        assert set(data) == {"container.conf", "zipkin.conf", "etcd.conf"}
+
+
+async def test_one_receipt_holds_the_changes_and_the_view(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("verify")
+        found = list((tmp_path / "state" / "receipts").rglob("*.json"))
+        assert len(found) == 1
+        receipt = receipts.load(found[0])
+        assert [step.kind for step in receipt.steps] == ["ConfigMap", "DaemonSet"]
+        assert [(view.key, view.state) for view in receipt.views] == [("etcd", "written")]
+        assert receipt.complete
+
+
+async def test_the_answers_file_repeats_the_run_and_holds_no_key(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("verify")
+    text = (tmp_path / "state" / "answers.toml").read_text()
+    answers = tomllib.loads(text)
+    assert answers["etcd"]["strategy"] == "node-http"
+    assert answers["studio"]["endpoint"] == "https://studio.example"
+    assert answers["cluster"]["context"] == "admin@prod"
+    assert API_KEY not in text
+
+
+async def test_going_back_keeps_the_answers(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await drive.press("up", "down", "enter")  # the filter "full"
+        assert drive.app.session.answers.etcd.preset == "full"
+        await drive.press("b")
+        assert drive.app.current == "workspace"
+        await drive.press("b", "enter")
+        assert drive.app.current == "workspace"
+        await drive.press("enter")
+        assert drive.app.current == "etcd-conf"
+        assert drive.app.session.answers.etcd.preset == "full"
+        assert "● full" in drive.text
+
+
+async def test_passing_through_a_list_chooses_nothing(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        before = drive.app.session.answers
+        await drive.press("up", "up", "up", "down", "down", "down", "down", "down", "down", "down", "down", "down")
+        assert drive.app.session.answers == before
+        assert drive.screen.focused is drive.screen.go_on
+
+
+async def test_a_changed_answer_after_apply_shows_as_changed(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd")
+        assert drive.app.session.state("review") is StepState.DONE
+        drive.app.go("etcd-conf")
+        await drive.rest()
+        await drive.press("up", "down", "enter")
+        assert drive.app.session.state("review") is StepState.CHANGED
+        assert "± Review" in drive.text
+
+
+async def test_the_rail_is_the_index(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("workspace")
+        rail = drive.screen.query_one("StepRail")
+        for _attempt in range(6):
+            if drive.screen.focused is rail:
+                break
+            await drive.press("tab")
+        assert drive.screen.focused is rail
+        await drive.press("down", "down", "down", "down", "enter")  # from workspace to docker
+        assert drive.app.current == "docker"
+        assert "comes in a later version" in drive.text
+
+
+async def test_a_step_that_needs_the_cluster_is_refused_before_it_is_chosen(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        rail = drive.screen.query_one("StepRail")
+        rail.focus()
+        await drive.press("down", "down", "down", "down", "enter")
+        assert drive.app.current == "welcome"
+
+
+async def test_going_on_where_one_left_off(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await drive.press("up", "down", "enter")  # full
+        await drive.press("enter")
+        assert drive.app.current == "certificates"
+        drive.app.save()
+    async with driving(tmp_path, world=World.fresh()) as drive:
+        assert "You left off at" in drive.text
+        await drive.press("enter")  # to the cluster
+        await drive.press("enter", "enter")  # look, go on
+        assert drive.app.current == "workspace"
+        await drive.press("enter", "enter")
+        assert drive.app.current == "certificates"
+        assert drive.app.session.answers.etcd.preset == "full"
+
+
+async def test_beginning_anew_forgets_the_answers(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await drive.press("up", "down", "enter", "enter")
+        drive.app.save()
+    async with driving(tmp_path, world=World.fresh()) as drive:
+        await drive.press("up", "down")  # begin anew
+        await drive.to("etcd-conf")
+        assert drive.app.session.answers.etcd.preset == "recommended"
+
+
+async def test_a_cluster_without_name_asks_for_one(tmp_path: Path) -> None:
+    async with driving(tmp_path, world=World.fresh(cluster_name="default")) as drive:
+        await drive.to("etcd-conf")
+        assert drive.screen.query_one("#name-part").display
+        field = drive.screen.query_one("#name")
+        assert field.value == "admin-prod"
+        field.focus()
+        await drive.press("end")
+        await drive.type("-1")
+        await drive.until(lambda: 'cluster_name_k8s = "admin-prod-1"' in drive.screen.query_one("#editor").text)
+        await drive.press("enter")
+        assert drive.app.session.answers.cluster.name == "admin-prod-1"
