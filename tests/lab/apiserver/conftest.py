@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tui.lab.apiserver import ApiServer
+from tests.lab.apiserver.replay import DATA
+from tui.lab.apiserver import ApiServer, ExecResult, KubeletError
 
 ADMIN = ("kubernetes-admin", "kubeadm:cluster-admins")
 
@@ -55,7 +60,7 @@ class Authority:
         parts = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, self.cert.subject, key, days)
-        names = [x509.IPAddress(__import__("ipaddress").ip_address("127.0.0.1")), x509.DNSName("localhost")]
+        names = [x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -99,9 +104,68 @@ def make_server(authority: Authority, server_files: tuple[Path, Path]):
     return make
 
 
+class Nodes:
+    """A stand-in for nodes: containers in which three commands work."""
+
+    async def exec(self, namespace: str, pod: str, container: str, argv: list[str], stdin: bytes | None) -> ExecResult:
+        match argv:
+            case ["ls", "/"]:
+                return ExecResult(b"bin\ndev\n")
+            case ["cat"]:
+                return ExecResult(stdin or b"")
+            case ["fail", code]:
+                return ExecResult(b"out\n", b"err\n", int(code))
+        raise KubeletError(f'Internal error occurred: exec: "{argv[0]}": executable file not found in $PATH')
+
+    async def logs(self, namespace: str, pod: str, container: str, **options: object) -> bytes:
+        return b"one\ntwo\n"[-4 if options.get("tail_lines") == 1 else 0 :]
+
+    async def proxy(
+        self, namespace: str, pod: str, port: int, method: str, path: str, query: str, headers: object
+    ) -> tuple[int, dict[str, str], bytes]:
+        if port != 9529:
+            raise KubeletError("dial tcp: connect: connection refused", 503)
+        return 200, {"Content-Type": "text/plain"}, f"{method} {path}?{query}".encode()
+
+
+@pytest.fixture(scope="session")
+def admin(authority: Authority) -> tuple[Path, Path]:
+    return authority.issue(*ADMIN)
+
+
+@pytest.fixture
+async def session(
+    server: ApiServer, authority: Authority, admin: tuple[Path, Path]
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """HTTP as the administrator, with the server's address in front of every path."""
+    connector = aiohttp.TCPConnector(ssl=authority.context(admin))
+    async with aiohttp.ClientSession(server.url, connector=connector) as found:
+        yield found
+
+
+def vendor_daemon_set() -> dict[str, Any]:
+    """The vendor's DaemonSet, as the recordings create it."""
+    text = (DATA / "04a-ssa-ds-partial.json").read_text(encoding="utf-8")
+    return dict(json.loads(text)["setup"][2]["request"]["body"])
+
+
+def with_pod(node: str = "node-a") -> list[dict[str, Any]]:
+    """A namespace with a running pod."""
+    status = {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": "True"}]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "web", "namespace": "datakit", "labels": {"app": "web"}},
+        "spec": {"nodeName": node, "containers": [{"name": "main", "image": "web:1"}]},
+        "status": status,
+    }
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "datakit"}}, pod]
+
+
 @pytest.fixture
 async def server(make_server) -> AsyncIterator[ApiServer]:
-    found = make_server()
+    found = make_server(kubelets=Nodes())
+    found.seed(with_pod())
     await found.start()
     yield found
     await found.stop()
