@@ -9,15 +9,6 @@ GROUP = "rbac.authorization.k8s.io"
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 READ = ["get", "list", "watch"]
 WRITE = ["create", "delete", "deletecollection", "patch", "update"]
-_APPS = [
-    "daemonsets",
-    "deployments",
-    "deployments/scale",
-    "replicasets",
-    "replicasets/scale",
-    "statefulsets",
-    "statefulsets/scale",
-]
 
 
 def _rule(verbs: list[str], groups: list[str], resources: list[str]) -> Obj:
@@ -87,12 +78,28 @@ _EDIT = [
         ],
     ),
     _rule(["create"], [""], ["serviceaccounts/token"]),
-    _rule(WRITE, ["apps"], ["daemonsets", "deployments", "deployments/rollback", *_APPS[2:]]),
+    _rule(
+        WRITE,
+        ["apps"],
+        [
+            "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "replicasets",
+            "replicasets/scale", "statefulsets", "statefulsets/scale",
+        ],
+    ),
     _rule(WRITE, ["autoscaling"], ["horizontalpodautoscalers"]),
     _rule(WRITE, ["batch"], ["cronjobs", "jobs"]),
+    _rule(
+        WRITE,
+        ["extensions"],
+        [
+            "daemonsets", "deployments", "deployments/rollback", "deployments/scale", "ingresses", "networkpolicies",
+            "replicasets", "replicasets/scale", "replicationcontrollers/scale",
+        ],
+    ),
     _rule(WRITE, ["policy"], ["poddisruptionbudgets"]),
     _rule(WRITE, ["networking.k8s.io"], ["ingresses", "networkpolicies"]),
-    _rule([*WRITE, *READ], ["coordination.k8s.io"], ["leases"]),
+    _rule(sorted([*WRITE, *READ]), ["coordination.k8s.io"], ["leases"]),
+    _rule(WRITE, ["resource.k8s.io"], ["resourceclaims", "resourceclaimtemplates"]),
     *_VIEW,
 ]  # fmt: skip
 ROLES: dict[str, list[Obj]] = {
@@ -100,7 +107,7 @@ ROLES: dict[str, list[Obj]] = {
     "admin": [
         *_EDIT,
         _rule(["create"], ["authorization.k8s.io"], ["localsubjectaccessreviews"]),
-        _rule([*WRITE, *READ], [GROUP], ["rolebindings", "roles"]),
+        _rule(sorted([*WRITE, *READ]), [GROUP], ["rolebindings", "roles"]),
     ],
     "edit": _EDIT,
     "view": _VIEW,

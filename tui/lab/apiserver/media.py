@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,37 +60,36 @@ def metadata_only(obj: Obj) -> Obj:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
 
 
+def _versioned(shown: Obj, form: Form) -> Obj:
+    return {**shown, "apiVersion": f"meta.k8s.io/{form.version}"}
+
+
 def present_object(call: Call, resource: Resource, obj: Obj, form: Form) -> Obj:
     """One object (or Status) in the form that was asked for."""
     if not form.as_kind or obj.get("kind") == "Status":
         return obj
     if form.as_kind == "Table":
-        return table(
-            resource, [obj], {"resourceVersion": obj["metadata"].get("resourceVersion", "")}, call.get("includeObject")
-        )
+        meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return _versioned(table(resource, [obj], meta, call.get("includeObject")), form)
     if form.as_kind == "PartialObjectMetadataList":
-        text = (
-            f"you requested PartialObjectMetadataList, but the requested object is not a list (*core.{resource.kind})"
-        )
+        go_type = f"*{_package(resource)}.{resource.kind}"
+        text = f"you requested PartialObjectMetadataList, but the requested object is not a list ({go_type})"
         raise ApiError(406, text, "NotAcceptable")
-    return metadata_only(obj)
+    return _versioned(metadata_only(obj), form)
 
 
 def present_list(call: Call, resource: Resource, items: list[Obj], meta: Obj, form: Form) -> Obj:
     """A list in the form that was asked for; its items carry no kind of their own."""
     if form.as_kind == "Table":
-        return table(resource, items, meta, call.get("includeObject"))
+        return _versioned(table(resource, items, meta, call.get("includeObject")), form)
     if form.as_kind == "PartialObjectMetadata":
         go_type = f"*{_package(resource)}.{resource.kind}List"
         text = f"you requested PartialObjectMetadata, but the requested object is a list ({go_type})"
         raise ApiError(406, text, "NotAcceptable")
     if form.as_kind:
-        shown = [metadata_only(item) for item in items]
-        return {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta, "items": shown}
-    strip: Callable[[Obj], Obj] = lambda item: {  # noqa: E731
-        key: value for key, value in item.items() if key not in ("kind", "apiVersion")
-    }
-    listed = [strip(item) for item in items]
+        shown = [_versioned(metadata_only(item), form) for item in items]
+        return _versioned({"kind": "PartialObjectMetadataList", "metadata": meta, "items": shown}, form)
+    listed = [{key: value for key, value in item.items() if key not in ("kind", "apiVersion")} for item in items]
     return {"kind": f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": meta, "items": listed}
 
 

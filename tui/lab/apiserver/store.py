@@ -39,7 +39,7 @@ class Store:
     `history_limit` is the number of changes that each resource keeps for watches; older ones answer 410.
     """
 
-    def __init__(self, history_limit: int = 10_000) -> None:
+    def __init__(self, history_limit: int = 5_000) -> None:
         self.revision = FIRST_REVISION
         self.oldest = FIRST_REVISION
         self.shelves: dict[str, Shelf] = {}

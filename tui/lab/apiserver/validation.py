@@ -92,7 +92,7 @@ def _data(obj: Obj, limit_field: str) -> list[Invalid]:
 
 
 def _config_map(obj: Obj) -> list[Invalid]:
-    return metadata("ConfigMap", obj["metadata"], namespaced=True) + _data(obj, "")
+    return metadata("ConfigMap", obj["metadata"], namespaced=True) + _data(obj, "[]")
 
 
 def _config_map_update(obj: Obj, old: Obj) -> list[Invalid]:

@@ -57,18 +57,18 @@ def check_options(call: Call, kind: str, *, patch_type: str = "") -> None:
 
 def check_place(call: Call, meta: Obj, *, name: bool = True) -> None:
     """Hold name and namespace of a body against the path; a missing namespace is filled in. ApiError 400."""
-    if name and not meta.get("name"):
-        text = f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
-        raise errors.bad_request(text)
-    if name and meta["name"] != call.name:
-        text = f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
-        raise errors.bad_request(text)
     namespace = call.namespace if call.namespaced_path and call.resource != "namespaces" else ""
     if meta.get("namespace", "") != namespace:
         if meta.get("namespace"):
             text = "the namespace of the provided object does not match the namespace sent on the request"
             raise errors.bad_request(text)
         meta["namespace"] = namespace
+    if name and not meta.get("name"):
+        text = f"the name of the object ({call.name} based on URL) was undeterminable: name must be provided"
+        raise errors.bad_request(text)
+    if name and meta["name"] != call.name:
+        text = f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
+        raise errors.bad_request(text)
 
 
 class Writer:
@@ -86,11 +86,12 @@ class Writer:
         check_place(call, obj["metadata"], name=False)
         assert resource.shape is not None
         empty = schema.decode(resource.shape, {})
+        versioned = obj["metadata"].get("resourceVersion", "0") != "0"
         obj = managers.update(target_of(resource), empty, obj, call.manager)
-        return self.create_object(call, resource, obj)
+        return self.create_object(call, resource, obj, versioned=versioned)
 
-    def create_object(self, call: Call, resource: Resource, obj: Obj) -> Obj:
-        """Admit, validate and store a new object that has its managedFields already."""
+    def create_object(self, call: Call, resource: Resource, obj: Obj, *, versioned: bool = False) -> Obj:
+        """Admit, validate and store a new object that has its managedFields already; it must not be `versioned`."""
         obj = copy.deepcopy(obj)
         meta = obj["metadata"]
         for name in ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "generation", "selfLink"):
@@ -106,6 +107,8 @@ class Writer:
         if findings:
             raise errors.unprocessable(resource.kind, resource.group, meta.get("name", ""), findings)
         call.warnings += strategies.warnings(resource.kind, obj, None)
+        if versioned and not call.dry_run:
+            raise errors.internal("resourceVersion should not be set on objects to be created")
         place = shelf_name(resource)
         there = self.store.get(place, meta.get("namespace", ""), meta["name"])
         if there is not None:
