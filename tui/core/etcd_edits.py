@@ -175,6 +175,39 @@ def add_type(text: str, metric_type: str, *, block: int = 0) -> str:
     return _append(text, "metric_types", metric_type, block)
 
 
+def remove_item(text: str, key: str, value: str, *, block: int = 0) -> str:
+    """Take a value out of a list, with its line where it has one for itself; the same text if it is not there."""
+    entry = _block(text, block).entry(key)
+    if not entry:
+        return text
+    array = tomllib.loads(f"array = {text[entry.value_start : entry.end]}")["array"]
+    spans = items(text, entry)
+    if not isinstance(array, list) or value not in array or len(spans) != len(array):
+        return text
+    at = array.index(value)
+    start, end = spans[at]
+    line_start, newline = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+    alone = not text[line_start:start].strip() and re.fullmatch(r"\s*,?\s*(?:#[^\n]*)?", text[end : max(newline, end)])
+    if alone and newline >= 0:
+        return _checked(text, text[:line_start] + text[newline + 1 :])
+    if at + 1 < len(spans):
+        return _checked(text, text[:start] + text[spans[at + 1][0] :])
+    return _checked(text, text[: spans[at - 1][1] if at else start] + text[end:])
+
+
+def add_rule(text: str, prefix: str, name: str, *, block: int = 0) -> str:
+    """One more `[[inputs.prom.measurements]]`, below those that are there."""
+    found = _block(text, block)
+    indent = _indent(text, found.header.start)
+    lines = (
+        "",
+        f"{indent}  [[inputs.prom.measurements]]",
+        f"{indent}    prefix = {literal(prefix)}",
+        f"{indent}    name = {literal(name)}",
+    )
+    return _checked(text, _insert(text, found.end, *lines))
+
+
 def _append(text: str, key: str, value: str, block: int) -> str:
     entry = _block(text, block).entry(key)
     if not entry:

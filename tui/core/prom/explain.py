@@ -14,6 +14,7 @@ from tui.core.prom.settings import ANNOTATION, PromInput
 from tui.i18n import _
 
 KEPT = "kept"
+NO_INPUT = "no_input"
 OUTCOMES = (
     KEPT,
     "metric_types",
@@ -23,6 +24,7 @@ OUTCOMES = (
     "info",  # becomes tags of other families, or nothing with disable_info_tag
     "no_number",  # every value is NaN or infinite
     "lost",  # the field has the name of a tag: points without a value are sent
+    NO_INPUT,  # the conf has no input that works
 )
 
 
@@ -154,6 +156,7 @@ def sentence(one: FamilyOutcome) -> str:
         "metric_name_filter_ignore": _("dropped by metric_name_filter_ignore"),
         "unsupported": _("dropped: DataKit does not read this type"),
         "info": _("its labels become tags of other series"),
+        NO_INPUT: _("no input of the conf works"),
         "no_number": _("dropped: no finite value"),
         "lost": _("value lost: the field {field} has the name of a tag").format(field=one.name.field or "''"),
     }[one.outcome]
