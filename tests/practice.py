@@ -58,7 +58,7 @@ class Practice:
             "TERM": "xterm-256color",
         }
 
-    def run(self, *arguments: str | Path, user: str = "admin", studio: bool = True, stdin: str = "") -> Done:
+    def run(self, *arguments: str | Path, user: str = "admin", studio: bool = True, **environ: str) -> Done:
         """A command against the lab, as one of its users; with `studio`, its endpoint and key are given too."""
         flags = ["--kubeconfig", self.ready["kubeconfig"], "--context", self.ready["contexts"][user]]
         if studio:
@@ -66,7 +66,12 @@ class Practice:
             flags += ["--api-key-file", self.ready["studio"]["api_key_file"]]
         command = [sys.executable, "-m", "tui.cli", *map(str, arguments), *flags]
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, env=self.environment(), timeout=COMMAND_S
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env={**self.environment(), **environ},
+            timeout=COMMAND_S,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,197 @@
+"""A planted API key, given by environment, file and prompt, appears nowhere: not after a 401, a crash, in no report.
+
+It is looked for in everything that reaches the terminal and in every file that is left, in the clear, as base64 and
+percent-encoded.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import sys
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from practice import Practice, practice
+from terminal_harness import Terminal
+
+from tests.screens.drive import driving
+
+COMMAND = str(Path(sys.executable).parent / "datakit-wizard")
+
+CRASHING = """
+import sys
+from tui import app
+from tui.cli import main
+
+def crash(self, status):
+    key = self.given.key.reveal()
+    assert len(key) > 20
+    raise RuntimeError("planted crash")
+
+app.WizardApp.action_ask_quit = crash
+sys.exit(main())
+"""
+
+
+@pytest.fixture
+def key() -> str:
+    """A key like the studio's own, with characters that encodings change."""
+    return f"plant+{secrets.token_hex(16)}/x="
+
+
+def forms(key: str) -> list[bytes]:
+    """The key as it could be written somewhere."""
+    return [key.encode(), base64.b64encode(key.encode()).rstrip(b"="), quote(key, safe="").encode(), key[4:28].encode()]
+
+
+def assert_absent(key: str, content: bytes, where: str) -> None:
+    for form in forms(key):
+        assert form not in content, where
+
+
+def assert_not_in_files(key: str, folder: Path, given: Path | None = None) -> int:
+    """Look through every file below the folder but the one that the person made; how many there were."""
+    count = 0
+    for path in folder.rglob("*"):
+        if path.is_file() and path != given:
+            assert_absent(key, path.read_bytes(), str(path))
+            assert_absent(key, str(path).encode(), "a file's name")
+            count += 1
+    return count
+
+
+def wizard(lab: Practice, *arguments: str, command: list[str] | None = None, **environ: str) -> Terminal:
+    flags = ["--kubeconfig", lab.ready["kubeconfig"], "--context", lab.ready["contexts"]["admin"]]
+    return Terminal([*(command or [COMMAND]), *flags, *arguments], {**lab.environment(), **environ})
+
+
+def to_workspace(terminal: Terminal) -> None:
+    terminal.wait_for("▸ Choose the cluster")
+    terminal.type("\r")
+    terminal.wait_for("▸ Look at")
+    terminal.type("\r")
+    terminal.wait_for("▸ Go on to the workspace")
+    terminal.type("\r")
+
+
+def leave(terminal: Terminal) -> None:
+    terminal.type("\x03")
+    terminal.wait_for("Leave the wizard?")
+    terminal.type("\x03")
+    assert terminal.wait_end() == 130
+
+
+@pytest.mark.parametrize("way", ["environment", "file", "prompt"])
+def test_in_the_wizard_through_a_401(tmp_path: Path, key: str, way: str) -> None:
+    file = tmp_path / "key"
+    with practice(tmp_path / "lab") as lab:
+        arguments, environ = ["--endpoint", lab.ready["studio"]["endpoint"]], {}
+        if way == "environment":
+            environ["GUANCE_ACCESS_TOKEN"] = key
+        elif way == "file":
+            file.write_text(key)
+            file.chmod(0o600)
+            arguments += ["--api-key-file", str(file)]
+        with wizard(lab, *arguments, **environ) as terminal:
+            to_workspace(terminal)
+            if way == "prompt":
+                terminal.wait_for("Give the API key")
+                terminal.type(key)
+            terminal.wait_for("▸ Check the key")
+            terminal.type("\r")
+            terminal.wait_for("The studio rejected the API key.")
+            terminal.type("w")
+            terminal.wait_for("Saved:")
+            terminal.type("\x1b")
+            terminal.wait_for("▸ Check the key")
+            leave(terminal)
+        assert_absent(key, bytes(terminal.output), "the terminal")
+        assert assert_not_in_files(key, lab.home, file) > 0
+        assert_absent(key, (tmp_path / "lab" / "lab.log").read_bytes(), "the lab's log")
+
+
+def test_in_the_wizard_through_a_crash(tmp_path: Path, key: str) -> None:
+    with practice(tmp_path / "lab") as lab:
+        environ = {"GUANCE_ACCESS_TOKEN": key, "GUANCE_END_POINT": lab.ready["studio"]["endpoint"]}
+        with wizard(lab, command=[sys.executable, "-c", CRASHING], **environ) as terminal:
+            terminal.wait_for("▸ Choose the cluster")
+            terminal.type("\x03")
+            assert terminal.wait_end() == 1
+            assert terminal.restored()
+        assert b"planted crash" in terminal.output
+        assert_absent(key, bytes(terminal.output), "the traceback")
+        assert_not_in_files(key, lab.home)
+
+
+@pytest.mark.parametrize("way", ["environment", "file"])
+def test_on_the_command_line(tmp_path: Path, key: str, way: str) -> None:
+    file = tmp_path / "key"
+    file.write_text(key)
+    file.chmod(0o600)
+    with practice(tmp_path / "lab") as lab:
+        answers = tmp_path / "answers.toml"
+        answers.write_text(lab.run("answers").out)
+        flags = ["--endpoint", lab.ready["studio"]["endpoint"]]
+        environ = {"GUANCE_ACCESS_TOKEN": key} if way == "environment" else {}
+        if way == "file":
+            flags += ["--api-key-file", str(file)]
+        said = []
+        for arguments, statuses in (
+            (["answers"], {0}),
+            (["info"], {0}),
+            (["plan", "-f", str(answers)], {3}),
+            (["apply", "-f", str(answers), "--yes"], {3}),
+            (["apply", "-f", str(answers), "--yes", "--no-views"], {0}),
+            (["check", "-o", "text", "--wait", "0s"], {1, 3}),
+            (["check", "-o", "json", "--wait", "0s"], {1, 3}),
+            (["check", "-o", "junit", "--wait", "0s"], {1, 3}),
+            (["views", "status"], {3}),
+            (["views", "create", "etcd", "--yes"], {3}),
+            (["undo", "--yes"], {0}),
+        ):
+            done = lab.run(*arguments, *flags, studio=False, **environ)
+            assert done.status in statuses, (arguments, str(done))
+            said.append(done.out + done.err)
+        assert any("key" in one.lower() for one in said)
+        assert_absent(key, "".join(said).encode(), "what the commands say")
+        assert assert_not_in_files(key, lab.home, file) > 0
+
+
+async def test_in_a_screenshot_and_the_answers(tmp_path: Path, key: str) -> None:
+    async with driving(tmp_path, key="") as drive:
+        await drive.to("workspace")
+        await drive.type(key)
+        masked = drive.app.export_screenshot()
+        assert "•" in drive.text or "*" in drive.text
+        await drive.press("enter")
+        shots = [masked, drive.app.export_screenshot()]
+        await drive.press("c")
+        shots.append(drive.app.export_screenshot())
+    for shot in shots:
+        assert_absent(key, shot.encode(), "a screenshot")
+    assert_not_in_files(key, tmp_path)
+
+
+def test_receipts_and_reports_hold_no_token_of_the_agents(tmp_path: Path) -> None:
+    """The workspace's token stands in the DaemonSet; a diff or a receipt must not carry it out."""
+    with practice(tmp_path / "lab") as lab:
+        daemonset = lab.get(f"/apis/apps/v1/namespaces/{lab.ready['namespace']}/daemonsets/datakit")
+        found = re.search(r"tkn_[0-9a-f]{32}", json.dumps(daemonset))
+        assert found is not None
+        token = found.group()
+        answers = tmp_path / "answers.toml"
+        answers.write_text(lab.run("answers").out)
+        said = [lab.run("plan", "-f", answers, "-o", form) for form in ("text", "json", "yaml")]
+        said.append(lab.run("apply", "-f", answers, "--yes"))
+        said += [lab.run("check", "-o", form, "--wait", "10s") for form in ("text", "json", "junit")]
+        said.append(lab.run("undo", "--yes"))
+        for done in said:
+            assert token not in done.out + done.err
+        files = [path for path in lab.home.rglob("*") if path.is_file()]
+        assert files
+        for path in files:
+            assert token not in path.read_text()
