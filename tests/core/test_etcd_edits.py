@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui.core.errors import UsageError
-from tui.core.etcd_edits import add_filter, add_type, blocks, remove_key, set_key, set_tag, set_urls
+from tui.core.etcd_edits import (
+    add_filter,
+    add_rule,
+    add_type,
+    blocks,
+    remove_item,
+    remove_key,
+    set_key,
+    set_tag,
+    set_urls,
+)
 from tui.core.etcd_presets import TUTORIAL
 from tui.core.toml_text import literal, scan
 
@@ -278,3 +288,49 @@ def test_comments_inside_a_list_survive_an_addition() -> None:
     assert block(after)["metric_name_filter"] == ["x", "y", "z"]
     assert [after.index(f"# {mark}") for mark in "abcdef"] == sorted(after.index(f"# {mark}") for mark in "abcdef")
     assert "  'y', # d\n  \"z\"\n" in after
+
+
+@given(confs(), st.integers(0, 3))
+def test_an_item_is_taken_out_and_all_else_stays(text: str, number: int) -> None:
+    values = tomllib.loads(text)["inputs"]["prom"][0].get("metric_name_filter", [])
+    if number >= len(values):
+        assert remove_item(text, "metric_name_filter", "not there") == text
+        return
+    after = remove_item(text, "metric_name_filter", values[number])
+    expected = tomllib.loads(text)
+    expected["inputs"]["prom"][0]["metric_name_filter"].remove(values[number])
+    assert tomllib.loads(after) == expected
+    assert others(after, ("metric_name_filter",), text) == others(text, ("metric_name_filter",), text)
+    assert after.count("# note") == text.count("# note")
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [
+        ("['a', 'b', 'c'] # d", "a", "['b', 'c'] # d"),
+        ("['a', 'b', 'c'] # d", "b", "['a', 'c'] # d"),
+        ("['a', 'b', 'c'] # d", "c", "['a', 'b'] # d"),
+        ("['a',] # d", "a", "[] # d"),
+        ("[ 'a' ] # d", "a", "[ ] # d"),
+        ("[\n  'a',\n  # y\n  'b'\n] # z", "a", "[\n  # y\n  'b'\n] # z"),
+        ("[\n  'a', # x\n  # y\n  'b' # z\n]", "a", "[\n  # x\n  # y\n  'b' # z\n]"),
+        ("[\n  'a', # x\n  # y\n  'b' # z\n]", "b", "[\n  'a', # x\n  # y\n  # z\n]"),
+        ("[\n  'a', 'b', # x\n  'c'\n]", "b", "[\n  'a', # x\n  'c'\n]"),
+        ("[\n  'a' # x\n  , 'b']", "a", "[\n  # x\n   'b']"),
+    ],
+)
+def test_an_item_goes_and_the_comments_stay(before: str, value: str, after: str) -> None:
+    head = "[[inputs.prom]]\nmetric_name_filter = "
+    assert remove_item(head + before, "metric_name_filter", value) == head + after
+
+
+def test_a_rule_is_added_below_those_that_are_there() -> None:
+    after = add_rule(MINE, "grpc_", "etcd")
+    assert block(after)["measurements"] == [{"prefix": "etcd_", "name": "etcd"}, {"prefix": "grpc_", "name": "etcd"}]
+    assert changed(MINE, after) == (
+        [],
+        ["  [[inputs.prom.measurements]]", '    prefix = "grpc_"', '    name = "etcd"', ""],
+    )
+    assert block(add_rule(MINE, "a_", "b", block=1), 1)["measurements"] == [{"prefix": "a_", "name": "b"}]
+    with pytest.raises(UsageError):
+        add_rule("[[inputs.prom]]\nmeasurements = []\n", "a_", "b")

@@ -21,6 +21,8 @@ from tui.i18n import _
 
 PROM = ("inputs", "prom")
 
+_COMMA = re.compile(r"(?:\s|#[^\n]*\n)*,")
+
 # A new key goes below the first of these that is there: near its relatives, as a person would write it.
 _NEIGHBOURS = {
     "url": ("urls",),
@@ -176,7 +178,7 @@ def add_type(text: str, metric_type: str, *, block: int = 0) -> str:
 
 
 def remove_item(text: str, key: str, value: str, *, block: int = 0) -> str:
-    """Take a value out of a list, with its line where it has one for itself; the same text if it is not there."""
+    """Take a value out of a list, and its line if that is empty then; the same text if it is not there."""
     entry = _block(text, block).entry(key)
     if not entry:
         return text
@@ -186,13 +188,17 @@ def remove_item(text: str, key: str, value: str, *, block: int = 0) -> str:
         return text
     at = array.index(value)
     start, end = spans[at]
-    line_start, newline = text.rfind("\n", 0, start) + 1, text.find("\n", end)
-    alone = not text[line_start:start].strip() and re.fullmatch(r"\s*,?\s*(?:#[^\n]*)?", text[end : max(newline, end)])
-    if alone and newline >= 0:
-        return _checked(text, text[:line_start] + text[newline + 1 :])
-    if at + 1 < len(spans):
-        return _checked(text, text[:start] + text[spans[at + 1][0] :])
-    return _checked(text, text[: spans[at - 1][1] if at else start] + text[end:])
+    comma = _COMMA.match(text, end, entry.end)  # there may be comments before it
+    if comma:
+        after = text[:start] + text[end : comma.end() - 1] + text[comma.end() :]
+    else:
+        before = spans[at - 1][1] if at else start
+        start = before if re.fullmatch(r"[ \t]*,[ \t]*", text[before:start]) else start
+        after = text[:start] + text[end:]
+    line, newline = after.rfind("\n", 0, start) + 1, after.find("\n", start)
+    if newline >= 0 and not after[line:newline].strip():
+        return _checked(text, after[:line] + after[newline + 1 :])
+    return _checked(text, after[:start] + after[start:].lstrip(" \t"))
 
 
 def add_rule(text: str, prefix: str, name: str, *, block: int = 0) -> str:
