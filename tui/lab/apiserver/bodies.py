@@ -160,6 +160,12 @@ def read_object(call: Call, resource: Resource, options_kind: str) -> Obj:
         fields = 'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\""'
         problem = f"json: cannot unmarshal {schema.json_kind(found)} into Go value of type struct {{ {fields} }}"
         raise unrecognized(resource, text, problem)
+    for name in ("apiVersion", "kind"):
+        if not isinstance(found.get(name, ""), str | None):
+            problem = (
+                f"json: cannot unmarshal {schema.json_kind(found[name])} into Go struct field .{name} of type string"
+            )
+            raise unrecognized(resource, text, problem)
     return decode(call, resource, found, duplicates, options_kind)
 
 
@@ -183,7 +189,7 @@ def unrecognized(resource: Resource, text: str, problem: str) -> ApiError:
 def decode(call: Call, resource: Resource, found: Obj, duplicates: list[str], options_kind: str) -> Obj:
     """A parsed body as an object of the resource."""
     mode = validation_mode(call, options_kind)
-    kind, api_version = found.get("kind", ""), found.get("apiVersion", "")
+    kind, api_version = found.get("kind") or "", found.get("apiVersion") or ""
     if kind and api_version and (kind, api_version) != (resource.kind, resource.api_version):
         _refuse_type(resource, found, kind, api_version)
     unknown: list[str] = []

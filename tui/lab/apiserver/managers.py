@@ -125,13 +125,13 @@ def write(managed: Managed) -> list[Obj]:
 
 def _without(obj: Obj) -> Obj:
     """The object without its managedFields (a shallow copy)."""
-    metadata = {key: value for key, value in obj.get("metadata", {}).items() if key != "managedFields"}
+    metadata = {key: value for key, value in (obj.get("metadata") or {}).items() if key != "managedFields"}
     return {**obj, "metadata": metadata}
 
 
 def _with(obj: Obj, managed: Managed) -> Obj:
     entries = write(managed)
-    return {**obj, "metadata": {**obj["metadata"], **({"managedFields": entries} if entries else {})}}
+    return {**obj, "metadata": {**(obj.get("metadata") or {}), **({"managedFields": entries} if entries else {})}}
 
 
 def update(target: Target, live: Obj, new: Obj, manager: str) -> Obj:
@@ -251,7 +251,7 @@ def apply(target: Target, live: Obj, config: Obj, manager: str, *, force: bool) 
         if manager != "kubectl":
             raise
         new, changed, managed = _forgiven(target, old, config, managed, owner, error)
-    if manager == "kubectl" and LAST_APPLIED in new["metadata"].get("annotations", {}):
+    if manager == "kubectl" and LAST_APPLIED in ((new.get("metadata") or {}).get("annotations") or {}):
         new = _keep_last_applied(new, config)
         changed = changed or new != old
     return _with(new, managed), changed
@@ -323,7 +323,7 @@ def _last_applied_fields(target: Target, old: Obj) -> FieldSet | None:
 
 def _keep_last_applied(new: Obj, config: Obj) -> Obj:
     applied = copy.deepcopy(config)
-    annotations = applied.get("metadata", {}).get("annotations")
+    annotations = (applied.get("metadata") or {}).get("annotations")
     if annotations:
         annotations.pop(LAST_APPLIED, None)
         if not annotations:

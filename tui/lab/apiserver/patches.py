@@ -61,7 +61,11 @@ def _apply_body(call: Call) -> Obj:
         raise errors.bad_request(f"error strict decoding YAML: error converting YAML to JSON: {told}")
     if mode == "Warn":
         call.warnings += duplicates
-    return found or {}
+    found = found or {}
+    for name in ("apiVersion", "kind"):
+        if not isinstance(found.get(name, ""), str):
+            found = {**found, name: ""}
+    return found
 
 
 def _is_json(text: str) -> bool:
@@ -88,8 +92,8 @@ def _apply(writer: Writer, authorizer: Authorizer, call: Call, resource: Resourc
     target = target_of(resource, call.subresource)
     place = shelf_name(resource)
     old = writer.store.get(place, call.namespace if resource.namespaced else "", call.name)
-    meta = config.get("metadata") or {}
-    if isinstance(meta, dict) and meta.get("managedFields") is not None:
+    meta = _metadata(config)
+    if meta.get("managedFields") is not None:
         raise errors.bad_request("metadata.managedFields must be nil")
     live = old if old is not None else bodies.decode_value_bare(resource)
     if old is None and call.subresource:
@@ -111,18 +115,31 @@ def _merged(call: Call, resource: Resource, target: managers.Target, live: Obj, 
     try:
         obj, changed = managers.apply(target, live, config, call.get("fieldManager"), force=call.flag("force"))
     except managers.BadApplyError as error:
-        meta = config.get("metadata") or {}
-        version = config["apiVersion"] if "/" in config["apiVersion"] else f"/{config['apiVersion']}"
-        who = f"{meta.get('namespace', '')}/{meta.get('name', '')}; {version}, Kind={config['kind']}"
-        raise errors.internal(f"failed to create typed patch object ({who}): {error}") from error
+        raise errors.internal(f"failed to create typed patch object ({_shown(config)}): {error}") from error
     except managers.ApplyConflictsError as error:
         raise errors.ApiError(409, error.message(), "Conflict", {"causes": error.causes()}) from error
     if changed:
         entries = obj["metadata"].get("managedFields")
-        obj = bodies.decode_value(resource, obj, [])
+        try:
+            obj = bodies.decode_value(resource, obj, [])
+        except ValueError as error:
+            text = f"failed to convert new object ({_shown(config)}) to proper version: {error}"
+            raise errors.internal(text) from error
         if entries:
             obj["metadata"]["managedFields"] = entries
     return obj, changed
+
+
+def _metadata(config: Obj) -> Obj:
+    found = config.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def _shown(config: Obj) -> str:
+    """An apply body as messages name it: `NAMESPACE/NAME; GROUP/VERSION, Kind=KIND`."""
+    meta = _metadata(config)
+    version = config["apiVersion"] if "/" in config["apiVersion"] else f"/{config['apiVersion']}"
+    return f"{meta.get('namespace', '')}/{meta.get('name', '')}; {version}, Kind={config['kind']}"
 
 
 # -- the other patches
@@ -194,9 +211,9 @@ def _decode_patched(call: Call, resource: Resource, new: Obj, shown: str) -> Obj
         error.body["message"] = f' "" is invalid: patch: {finding.message}'
         return error
 
-    kind, api_version = new.get("kind", ""), new.get("apiVersion", "")
+    kind, api_version = new.get("kind"), new.get("apiVersion")
     if (kind, api_version) != (resource.kind, resource.api_version):
-        raise errors.bad_request(bodies.wrong_version(resource, api_version))
+        raise errors.bad_request(bodies.wrong_version(resource, str(api_version or "")))
     try:
         obj = bodies.decode_value(resource, new, unknown)
     except ValueError as error:

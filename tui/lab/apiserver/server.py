@@ -336,7 +336,11 @@ def _delete_options(call: Call) -> Obj:
             text = call.body.decode("utf-8", "replace")
             why = f"couldn't get version/kind; json parse error: {json_problem(text)}"
             raise errors.bad_request(why) from error
-    options = found if isinstance(found, dict) else {}
+    try:
+        options = schema.decode(schema.type_of("DeleteOptions"), found)
+    except ValueError as error:
+        text = f'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: {error}'
+        raise errors.bad_request(text) from error
     findings = []
     asked = call.values("dryRun") or options.get("dryRun") or []
     if asked and asked != ["All"]:

@@ -37,7 +37,8 @@ def strategic_merge(shape: Shape | None, live: Obj, change: Obj) -> Obj:
             continue
         if key.startswith(DROP):
             name = key.removeprefix(DROP)
-            out[name] = [value for value in out.get(name) or [] if value not in item]
+            dropped = item if isinstance(item, list) else []
+            out[name] = [value for value in out.get(name) or [] if value not in dropped]
             continue
         if item is None:
             out.pop(key, None)
@@ -91,7 +92,7 @@ def _merge_list(shape: Shape, live: list[Any], change: list[Any], order: Any) ->
     out = list(live)
     patched: list[Any] = []
     for item in change:
-        if not isinstance(item, dict) or key not in item:
+        if not isinstance(item, dict) or item.get(key) is None:
             shown = go_value(item)
             raise MissingMergeKeyError(f"map: {shown} does not contain declared merge key: {key}")
         at = next((i for i, each in enumerate(out) if each.get(key) == item[key]), None)
@@ -115,6 +116,8 @@ def _appended_first(out: list[Any], live: list[Any], patched: list[Any], key: st
 
 
 def _ordered(items: list[Any], live: list[Any], order: Any, key: str) -> list[Any]:
+    if not isinstance(order, list):
+        return items
     wanted = [each.get(key) if isinstance(each, dict) else each for each in order]
     return _place(items, live, wanted, key)
 

@@ -37,7 +37,8 @@ def element_of(shape: Shape, item: Any) -> Element:
     for key in sorted(shape.keys):
         value = item[key] if key in item else _key_default(shape.elem, key)
         if value is not ABSENT:
-            pairs.append((key, value))
+            # A key of a wrong type is told by the checks below it; here it only has to be a name.
+            pairs.append((key, json.dumps(value) if isinstance(value, dict | list) else value))
     if not pairs:
         names = " ".join(f'"{key}"' for key in shape.keys)
         raise SchemaError(
