@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from tui.core.ports import Backend, Cluster
+from tui.core.prom.advice import Advice, advise
 from tui.core.prom.collector import Scrape
-from tui.core.prom.conf import PromInput, load
-from tui.core.prom.exposition import parse
-from tui.core.prom.naming import name_of
-from tui.core.prom.points import Filters
+from tui.core.prom.conf import load
+from tui.core.prom.explain import FamilyOutcome, sentence
+from tui.core.prom.live import LivePreview, Picture
+from tui.core.prom.story import tell
 from tui.core.survey import Survey, exec_rights
+from tui.core.view_schema import View
 from tui.i18n import _, assets
 
 SAMPLE = "etcd-3.4.txt"
@@ -29,7 +32,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Row:
-    """One family of the scrape: `dropped_by` names the setting that drops it, "" where it passes."""
+    """One family of the scrape: `dropped_by` names the setting that drops it (or says why), "" where it passes."""
 
     family: str
     type: str
@@ -41,51 +44,75 @@ class Row:
 
 @dataclass(frozen=True)
 class Passed:
-    """All families of a scrape under one conf, those that pass first."""
+    """All families of a scrape under one conf, those that pass first.
+
+    With `stale` the text could not be read (`error`, `line`), and this is the last one that could: show it greyed.
+    """
 
     rows: tuple[Row, ...] = ()
-    fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    picture: Picture = field(default_factory=Picture)
+
+    @property
+    def fields(self) -> Mapping[str, frozenset[str]]:
+        """The fields that arrive, by measurement."""
+        return self.picture.fields
 
     @property
     def kept(self) -> int:
-        """How many series pass."""
-        return sum(row.series for row in self.rows if not row.dropped_by)
+        """How many series of one member pass."""
+        return self.picture.kept
 
     @property
     def all(self) -> int:
         """How many series the scrape has."""
-        return sum(row.series for row in self.rows)
+        return self.picture.all
+
+    @property
+    def points_per_day(self) -> int:
+        """How many points one member gives in a day."""
+        return self.picture.points_per_day
+
+    @property
+    def stale(self) -> bool:
+        """Whether this is the last good text's."""
+        return self.picture.stale
+
+    @property
+    def error(self) -> str:
+        """Why the text as it is now could not be read, "" where it could."""
+        return self.picture.error
+
+    def story(self, family: str) -> list[str]:
+        """What each rule did to a family of the rows and what it costs, a sentence each."""
+        return tell(self.picture, family)
+
+
+@lru_cache(maxsize=2)  # the sample, and the scrape that takes its place
+def _live(body: bytes, env: tuple[tuple[str, str], ...]) -> LivePreview:
+    return LivePreview(body, dict(env))
 
 
 def passed(conf: str, body: bytes, env: Mapping[str, str]) -> Passed:
-    """What `conf` makes of a scrape, family by family; several inputs are taken together."""
-    inputs = [found for found in load(conf, env).inputs if not found.problem]
-    families: dict[str, tuple[str, int]] = {}
-    for batch in parse(body, 0).batches:
-        for family in batch.values():
-            before = families.get(family.name, (family.type, 0))[1]
-            # A histogram or summary is as many series as it has parts, and its sum and count.
-            sizes = (len(one.parts) + 2 if hasattr(one, "parts") else 1 for one in family.series)
-            families[family.name] = (family.type, before + sum(sizes))
-    rows = [_row(name, type_, series, inputs) for name, (type_, series) in families.items()]
-    fields: dict[str, set[str]] = {"collector": {"up"}} if inputs else {}
-    for row in rows:
-        if not row.dropped_by:
-            ends = ("_bucket", "_sum", "_count") if row.type == "histogram" else ("",)
-            ends = ("", "_sum", "_count") if row.type == "summary" else ends
-            fields.setdefault(row.measurement, set()).update(row.field + end for end in ends)
+    """What `conf` makes of a scrape, family by family; several inputs are taken together.
+
+    The scrape is read once. While a text is typed that is no TOML, the last good outcome stays.
+    """
+    picture = _live(body, tuple(sorted(env.items()))).update(conf)
+    rows = [_row(one) for one in picture.families]
     rows.sort(key=lambda row: (bool(row.dropped_by), row.dropped_by or row.measurement, row.field, row.family))
-    return Passed(tuple(rows), {name: frozenset(found) for name, found in fields.items()})
+    return Passed(tuple(rows), picture)
 
 
-def _row(name: str, type_: str, series: int, inputs: list[PromInput]) -> Row:
-    dropped = _("no input") if not inputs else ""
-    for found in inputs:
-        dropped = Filters(found).dropped_by(name, type_)
-        if not dropped:
-            new = name_of(found, name)
-            return Row(name, type_, series, "", new.measurement, new.field)
-    return Row(name, type_, series, dropped, "", "")
+def needed(conf: str, body: bytes, env: Mapping[str, str], chosen: Iterable[View]) -> list[Advice]:
+    """The families that panels of the chosen views need and `conf` drops, each with the edit that would keep it."""
+    return advise(_live(body, tuple(sorted(env.items()))), conf, chosen)
+
+
+def _row(one: FamilyOutcome) -> Row:
+    if one.kept:
+        return Row(one.family, one.type, one.series, "", one.name.measurement, one.name.field)
+    dropped_by = one.outcome if one.outcome.startswith("metric_") else sentence(one)
+    return Row(one.family, one.type, one.series, dropped_by, "", "")
 
 
 def sample(why: str) -> Source:

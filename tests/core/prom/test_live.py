@@ -12,7 +12,7 @@ from tui.core.prom.collector import Scrape, collect
 from tui.core.prom.conf import load
 from tui.core.prom.explain import KEPT, NO_INPUT, explain
 from tui.core.prom.live import LivePreview
-from tui.core.prom.story import story
+from tui.core.prom.story import tell
 from tui.i18n import assets
 
 SAMPLE = (assets() / "samples" / "etcd-3.4.txt").read_bytes()
@@ -84,6 +84,8 @@ def test_an_input_that_does_not_start_has_no_share() -> None:
     picture = LivePreview(SAMPLE, {}).update('[[inputs.prom]]\nurls = ["10.0.0.1:2379/m"]\n')
     assert (picture.shares, picture.kept, picture.fields) == ((), 0, {})
     assert picture.error
+    assert tell(picture, "etcd_server_has_leader") == ["no input of the conf works"]
+    assert tell(picture, "etcd_no_such") == []
 
 
 @pytest.mark.parametrize("setting", ['output = "/tmp/x"', "as_logging = {enable = true}"])
@@ -124,7 +126,7 @@ measurements = [{{prefix = "etcd_", name = "etcd"}}]
     one = picture.family(family)
     assert one is not None
     assert picture.family("etcd_no_such") is None
-    said = story(picture.shares[0], one)
+    said = tell(picture, family)
     assert one.outcome == outcome
     for words in sentences:
         assert any(words in line for line in said), (words, said)

@@ -6,9 +6,18 @@ from collections.abc import Iterator
 
 from tui.core.prom import patterns
 from tui.core.prom.explain import FamilyOutcome, sentence
-from tui.core.prom.live import Share
+from tui.core.prom.live import Picture, Share
 from tui.core.prom.settings import PromInput
 from tui.i18n import _, ngettext
+
+
+def tell(picture: Picture, name: str) -> list[str]:
+    """The story of a family under the input that keeps it, else under the first one. None of it in the scrape: []."""
+    family = picture.family(name)
+    if family is None:
+        return []
+    share = next((share for share in picture.shares if family in share.families), None)
+    return story(share, family) if share else [sentence(family)]
 
 
 def story(share: Share, family: FamilyOutcome) -> list[str]:
