@@ -32,7 +32,10 @@ class FieldSet:
             return
         node = self
         for element in path[:-1]:
-            node = node.children.setdefault(element, FieldSet())
+            child = node.children.get(element)
+            if child is None:
+                child = node.children[element] = FieldSet()
+            node = child
         node.members.add(path[-1])
 
     def has(self, path: Path) -> bool:

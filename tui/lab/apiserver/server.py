@@ -140,7 +140,8 @@ class ApiServer:
         if call.warnings and not response.prepared:
             for text in dict.fromkeys(call.warnings):
                 response.headers.add("Warning", "299 - " + json.dumps(text, ensure_ascii=False))
-        self._log(call, response.status)
+        if call.verb != "watch" or response.status != 200:  # a watch is logged when it begins
+            self._log(call, response.status)
         return response
 
     def _log(self, call: Call, status: int) -> None:
@@ -258,7 +259,10 @@ class ApiServer:
                 first = False
             elif event["type"] == "BOOKMARK" and form.as_kind == "PartialObjectMetadata":
                 event = {**event, "object": media.metadata_only(event["object"])}
-            await response.write(media.encode(event, media.Form()))
+            try:
+                await response.write(media.encode(event, media.Form()))
+            except ConnectionResetError:
+                return response
         await response.write_eof()
         return response
 

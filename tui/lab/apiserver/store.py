@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +44,6 @@ class Store:
         self.shelves: dict[str, Shelf] = {}
         self.compacted = 0
         self.history_limit = history_limit
-        self.listeners: list[Callable[[str, Change], None]] = []
 
     def shelf(self, resource: str) -> Shelf:
         """The shelf of a resource, named `plural` or `plural.group`."""
@@ -89,8 +87,6 @@ class Store:
             del shelf.history[:excess]
         for waiter in shelf.waiters:
             waiter.set()
-        for listener in self.listeners:
-            listener(resource, change)
 
     def compact(self) -> None:
         """Forget what objects were before now: older pages of lists are 410 from here on; watches go on."""

@@ -18,7 +18,7 @@ from tui.lab.apiserver.store import Store
 Obj = dict[str, Any]
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "base64.channel.k8s.io", "channel.k8s.io")
 STDIN, STDOUT, STDERR, ERROR = range(4)
-STDIN_WAIT = 30.0
+STDIN_WAIT, STDIN_PAUSE = 2.0, 0.2  # seconds that a command waits for its input, which it gets as a whole
 FRAME = 32 * 1024
 FOLLOW_EVERY = 0.5
 _INTERNAL = "Internal error occurred: "
@@ -177,7 +177,8 @@ async def exec_stream(request: web.Request, nodes: Kubelets, container: str, cal
     channels = _Channels(socket, chosen)
     if call.flag("stdout"):
         await channels.send(STDOUT, b"")
-    stdin = await channels.read_stdin() if call.flag("stdin") else None
+    first = STDIN_PAUSE if call.flag("tty") else STDIN_WAIT
+    stdin = await channels.read_stdin(first) if call.flag("stdin") else None
     try:
         if not call.values("command"):
             raise KubeletError(f"{_INTERNAL * 2}error executing command in container: args must not be empty")
@@ -233,12 +234,12 @@ class _Channels:
             return
         await self._socket.send_bytes(bytes([channel]) + data)
 
-    async def read_stdin(self) -> bytes:
-        """What the client writes until it closes channel 0 (v5), its end, or a pause."""
+    async def read_stdin(self, first: float) -> bytes:
+        """What the client writes until it closes channel 0 (v5), its end, or a pause; waits `first` seconds to begin."""
         out = b""
         while True:
             try:
-                message = await asyncio.wait_for(self._socket.receive(), STDIN_WAIT if not out else 0.2)
+                message = await asyncio.wait_for(self._socket.receive(), first if not out else STDIN_PAUSE)
             except TimeoutError:
                 return out
             if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):
