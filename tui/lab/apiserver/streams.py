@@ -235,7 +235,7 @@ class _Channels:
         await self._socket.send_bytes(bytes([channel]) + data)
 
     async def read_stdin(self, first: float) -> bytes:
-        """What the client writes until it closes channel 0 (v5), its end, or a pause; waits `first` seconds to begin."""
+        """What the client writes until it closes channel 0 (v5), its end or a pause; waits `first` seconds to begin."""
         out = b""
         while True:
             try:
