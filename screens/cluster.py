@@ -245,7 +245,7 @@ class ClusterScreen(StepScreen):
 def found_facts(found: Survey) -> Content:
     """What was found, in two columns."""
     datakit, topology = found.datakit, found.topology
-    image = datakit.image.rpartition("/")[2]
+    image = datakit.image.rpartition("/")[2].removeprefix("datakit:")
     ready = sum(1 for pod in datakit.pods if pod.ready)
     pods = _("{ready}/{all} pods ready").format(ready=ready, all=len(datakit.pods)) if datakit.pods else ""
     etcd = ngettext("{n} member", "{n} members", len(topology.members)).format(n=len(topology.members))
@@ -259,7 +259,7 @@ def found_facts(found: Survey) -> Content:
     return facts(
         [
             (_("Cluster"), f"{topology.title} {found.version}" + (f" · {found.user}" if found.user else "")),
-            (_("DataKit"), f"{datakit.namespace}/{datakit.name} · {image}" + (f" · {pods}" if pods else "")),
+            (_("DataKit"), f"{datakit.namespace}/{datakit.name} {image}" + (f" · {pods}" if pods else "")),
             (_("etcd"), etcd + (f" · {where}" if where else "")),
             (_("Conf"), f"datakit-conf · {keys}"),
             (_("Name"), found.cluster_name or _("none yet: cluster_name_k8s is not set")),

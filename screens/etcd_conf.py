@@ -68,7 +68,7 @@ class EtcdConfScreen(StepScreen):
         Binding("1", "pane('choices')", show=False, id="pane-1", tooltip=N_("The choices")),
         Binding("2", "pane('text')", show=False, id="pane-2", tooltip=N_("The text")),
         Binding("3", "pane('series')", show=False, id="pane-3", tooltip=N_("The series that pass")),
-        Binding("right", "turn(1)", N_("Text, series"), key_display="→", id="turn", tooltip=N_("The next pane")),
+        Binding("right", "turn(1)", N_("Text, series"), id="turn", tooltip=N_("The next pane")),
         Binding("left", "turn(-1)", show=False),
     ]
 

@@ -35,7 +35,7 @@ class WorkspaceScreen(StepScreen):
     HELP = N_(
         "## The workspace\n\n"
         "- A key belongs to one workspace on one **site**; on another site it looks like a wrong key.\n"
-        "- Keys are made in the studio: Management, API Key Management. The role *Standard* suffices; a read-only"
+        "- Keys are made in the studio: Management, API Key Management. The role **Standard** suffices; a read-only"
         " key can verify, but not create views.\n"
         "- The key is sent to this one address, in a header. It is written nowhere: not into the answers file, not"
         " into receipts or reports.\n"

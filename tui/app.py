@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
@@ -126,6 +127,7 @@ class WizardApp(App[int]):
         # read the style sheet a second time.
         self.set_reactive(App.theme, ANSI.name if options.look.ansi else DARK.name)
         super().__init__(ansi_color=options.look.ansi)
+        self.set_class(options.look.ascii, "-ascii")
         self.options = options
         self.given = options.given
         self.session = Session(state_dir=options.state_dir)
@@ -297,9 +299,9 @@ class WizardApp(App[int]):
         if small and not any(isinstance(screen, TooSmall) for screen in self.screen_stack):
             self.push_screen(TooSmall())
 
-    def on_resize(self) -> None:
-        if self.size.width < MIN_COLUMNS or self.size.height < MIN_ROWS:
-            self._check_size()
+    def on_resize(self, event: events.Resize) -> None:
+        """The terminal has another size; the screens have not heard of it yet."""
+        self.call_after_refresh(self._check_size)
 
     # -- the end
 

@@ -76,7 +76,7 @@ class Drive:
     async def to(self, step: str) -> None:
         """Go on with Enter until this step is shown."""
         for _press in range(20):
-            if self.app.current == step and isinstance(self.app.screen, StepScreen) and self.screen.STEP == step:
+            if self.app.current == step and isinstance(self.app.screen, StepScreen) and step == self.screen.STEP:
                 return
             await self.press("enter")
         raise AssertionError(f"{step} was never reached:\n{self.text}")

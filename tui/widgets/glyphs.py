@@ -97,4 +97,4 @@ def fit(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return set_cell_size(text, width)
     more = glyph("more")
-    return set_cell_size(set_cell_size(text, max(width - cell_len(more), 0)) + more, width)
+    return set_cell_size(set_cell_size(text, max(width - cell_len(more), 0)).rstrip() + more, width)

@@ -1,0 +1,208 @@
+"""What the screens look like: their text at 80×24, widths in cells, few keys, and both sets of signs.
+
+The expected texts lie in tests/data/screens; with UPDATE_SCREENS=1 in the environment they are written anew.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from tests.screens.drive import Drive, driving
+from tests.screens.fakes import World
+from tui import i18n
+from tui.core import views
+from tui.core.steps import COMING_STEPS, STEPS
+from tui.terminal import Look
+from tui.widgets.chrome import MAX_KEYS, KeyLine
+from tui.widgets.step_rail import StepRail
+from tui.widgets.step_screen import SHORT
+from tui.widgets.too_small import TooSmall
+
+DATA = Path(__file__).parents[1] / "data" / "screens"
+EXPECTED = 15  # files in DATA
+
+
+def compare(drive: Drive, name: str) -> None:
+    """The screen's text against its file."""
+    path = DATA / f"{name}.txt"
+    text = drive.text + "\n"
+    if os.environ.get("UPDATE_SCREENS"):
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8"), f"{path} differs; look at it, then run with UPDATE_SCREENS=1"
+
+
+async def test_texts_of_the_screens(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        compare(drive, "welcome")
+        await drive.press("enter")
+        compare(drive, "cluster-contexts")
+        await drive.press("enter")
+        compare(drive, "cluster-found")
+        await drive.press("c")
+        compare(drive, "command")
+        await drive.press("escape", "enter", "question_mark")
+        compare(drive, "help")
+        await drive.press("escape", "enter")
+        compare(drive, "workspace")
+        await drive.press("enter")
+        compare(drive, "etcd-conf-choices")
+        await drive.press("right")
+        compare(drive, "etcd-conf-text")
+        await drive.press("right")
+        compare(drive, "etcd-conf-series")
+        await drive.press("enter")
+        compare(drive, "certificates")
+        await drive.press("enter")
+        compare(drive, "review")
+        drive.app.go("docker")
+        await drive.rest()
+        compare(drive, "view-coming")
+        drive.app.go("etcd")
+        await drive.rest()
+        compare(drive, "view-etcd")
+
+
+async def test_texts_of_a_refusal(tmp_path: Path) -> None:
+    async with driving(tmp_path, key="") as drive:
+        await drive.press("enter", "up", "down", "enter")
+        compare(drive, "cluster-viewer")
+        await drive.press("ctrl+c")
+        compare(drive, "leave")
+
+
+def test_no_expected_text_is_forgotten() -> None:
+    assert len(list(DATA.glob("*.txt"))) == EXPECTED
+
+
+class Doubled:
+    """A catalogue that makes every text as wide as it gets: two cells a letter."""
+
+    def gettext(self, message: str) -> str:
+        wide = [chr(ord(c) + 0xFEE0) if "a" <= c <= "z" else c for c in message]
+        return "".join(wide) if "{" not in message else message
+
+    def ngettext(self, singular: str, plural: str, n: int) -> str:
+        return singular if n == 1 else plural
+
+
+async def _whole_walk(drive: Drive, check: object) -> None:
+    assert callable(check)
+    for step in ("welcome", "cluster", "workspace", "etcd-conf", "certificates", "review", "etcd", "verify", "done"):
+        if step != "welcome":
+            await drive.to(step)
+        check()
+        if step == "etcd-conf":
+            for pane in ("2", "3", "1"):
+                await drive.press(pane)
+                check()
+        await drive.press("question_mark")
+        check()
+        await drive.press("escape")
+    for step in ("docker", "istio-workload"):
+        drive.app.go(step)
+        await drive.rest()
+        check()
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 36)])
+@pytest.mark.parametrize("words", ["en", "zh", "doubled"])
+async def test_every_line_fits(
+    tmp_path: Path, size: tuple[int, int], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if words == "doubled":
+        monkeypatch.setattr(i18n, "_catalogue", Doubled())
+    else:
+        i18n.use_language(words)
+
+    async with driving(tmp_path, size=size) as drive:
+
+        def check() -> None:
+            strips = drive.app.screen._compositor.render_strips()
+            assert len(strips) == size[1]
+            assert [cell_len(strip.text) for strip in strips] == [size[0]] * size[1]
+            if drive.app.screen.query(StepRail):
+                rail = drive.app.screen.query_one(StepRail)
+                assert rail.size.height >= len(STEPS)
+                assert drive.app.screen.query_one(KeyLine).region.bottom == size[1]
+                # the line that says what Enter does is always there, whole or shortened by an ellipsis
+                assert drive.screen.go_on.region.bottom == size[1] - 1
+                assert drive.next
+
+        await _whole_walk(drive, check)
+
+
+async def test_the_ascii_set_has_nothing_else(tmp_path: Path) -> None:
+    async with driving(tmp_path, look=Look(ansi=True, ascii=True)) as drive:
+
+        def check() -> None:
+            text = drive.text
+            odd = sorted({c for c in text if ord(c) > 126})
+            # Textual's own scroll bars are blocks; everything that we draw is ASCII.
+            assert not [c for c in odd if not 0x2580 <= ord(c) <= 0x259F], (odd, text)
+
+        await _whole_walk(drive, check)
+
+
+async def test_at_most_six_keys(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+
+        def check() -> None:
+            for line in drive.app.screen.query(KeyLine):
+                assert 1 <= len(line._shown[:MAX_KEYS]) <= MAX_KEYS
+
+        await _whole_walk(drive, check)
+
+
+async def test_help_and_leaving_are_always_among_the_keys_that_work(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        for step in ("cluster", "etcd-conf", "review"):
+            await drive.to(step)
+            actions = {active.binding.action for active in drive.screen.active_bindings.values()}
+            assert {"help", "ask_quit(130)", "go_on"} <= actions
+
+
+async def test_a_small_terminal_says_so_and_yields(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("cluster")
+        await drive.pilot.resize_terminal(60, 20)
+        await drive.until(lambda: isinstance(drive.app.screen, TooSmall))
+        assert "60×20" in drive.text
+        assert "80×24" in drive.text
+        await drive.pilot.resize_terminal(70, 30)
+        await drive.until(lambda: "70×30" in drive.text)
+        await drive.pilot.resize_terminal(80, 24)
+        await drive.until(lambda: not isinstance(drive.app.screen, TooSmall))
+        assert drive.screen.STEP == "cluster"
+
+
+async def test_a_terminal_that_is_small_from_the_start(tmp_path: Path) -> None:
+    async with driving(tmp_path, size=(40, 10)) as drive:
+        await drive.until(lambda: isinstance(drive.app.screen, TooSmall))
+        await drive.pilot.resize_terminal(100, 30)
+        await drive.until(lambda: not isinstance(drive.app.screen, TooSmall))
+        assert drive.screen.STEP == "welcome"
+
+
+async def test_the_rail_widens(tmp_path: Path) -> None:
+    async with driving(tmp_path, size=(130, 30)) as drive:
+        assert "1.3.3 ETCD view" in drive.text
+        assert "not yet" in drive.text
+        await drive.pilot.resize_terminal(80, 24)
+        await drive.pilot.pause()
+        assert "1.3.3" not in drive.text
+
+
+def test_short_names_and_coming_steps_match_the_model() -> None:
+    assert set(SHORT) == {step.key for step in STEPS}
+    assert set(COMING_STEPS) == {view.key for view in views.catalogue() if view.coming}
+
+
+async def test_chinese_is_shown(tmp_path: Path) -> None:
+    i18n.use_language("zh")
+    async with driving(tmp_path, world=World.fresh()) as drive:
+        await drive.to("etcd")
+        assert "ETCD 监控视图" in drive.text
