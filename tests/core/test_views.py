@@ -178,6 +178,7 @@ place = [0, 0, 12, 5]
 query = [{ field = "f", function = "avg" }]
 """
 SECOND = MINIMAL[MINIMAL.index("[[panel]]") :].replace("P1", "P2").replace("[0, 0", "[12, 0")
+SECOND = SECOND.replace("一", "二").replace('en = "one"', 'en = "two"')
 
 
 def test_the_schema_takes_a_small_view() -> None:
@@ -189,7 +190,7 @@ def test_the_schema_takes_a_small_view() -> None:
     ("before", "after", "told"),
     [
         ('unit = "count"', 'unit = "apples"', "P1: unit is 'apples'"),
-        ('chart = "sequence"', 'chart = "pie"', "P1: chart is 'pie'"),
+        ('chart = "sequence"', 'chart = "cake"', "P1: chart is 'cake'"),
         ('source = "proposed"', "", "P1: source is missing"),
         ('preset = "full"', 'preset = "some"', "P1: preset"),
         ('preset = "full"', 'preset = "full"\ntypo = 1', "P1: unknown typo"),
@@ -202,7 +203,14 @@ def test_the_schema_takes_a_small_view() -> None:
         ('function = "avg" }', 'function = "avg", filter = ["cluster"] }', "no variable cluster"),
         ('function = "avg" }', 'function = "avg", wher = {} }', "unknown wher"),
         ('key = "P1"', 'key = "P2"', "twice"),
-        ('number = "1"', 'number = "1"\ncoming = true', "either coming or has panels"),
+        ("key", "[key", "at line"),
+        ('preset = "full"', 'preset = "full"\nsettings = ["x"]', "P1: there is no setting x"),
+        ('function = "avg" }', 'function = "avg", scope = "x" }', "there is no scope x"),
+        ('function = "avg" }', 'function = "mode" }', "This function is not known here. mode"),
+        ('function = "avg" }', 'function = "avg", share = { match = { a = "x" }, typo = 1 } }', "part: unknown typo"),
+        ('function = "avg" }', 'function = "avg" }, { field = "g", function = "avg" }', "one label"),
+        ('lookback = "10m"', 'lookback = "10m"\nwithin = ["later"]', "variable instance: there is no variable later"),
+        ('{ zh = "一", en = "one" }', '{ zh = "二", en = "two" }', "twice in zh"),
         ('number = "1"', "", "etcd: number is missing"),
         ('query = [{ field = "f", function = "avg" }]', "query = []", "P1: 0 queries"),
     ],

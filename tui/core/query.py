@@ -18,7 +18,9 @@ _CLUSTER = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _DURATION = re.compile(r"[1-9][0-9]*(ms|s|m|h|d|w)")
 # The aggregates and rollups that metrics accept (DQL "define" and "funcs" pages), as far as the views use
 # them.
-FUNCTIONS = frozenset({"last", "first", "avg", "sum", "min", "max", "count", "spread"})
+FUNCTIONS = frozenset({"last", "first", "avg", "sum", "min", "max", "count", "count_distinct", "spread"})
+# M metrics, O the newest state of each object, L logs and events.
+NAMESPACES = {"M": "metric", "O": "object", "L": "logging"}
 ROLLUPS = frozenset({"last", "first", "avg", "sum", "min", "max", "count", "rate", "irate"})
 _PROMQL_AGGREGATES = {"last": "avg", "first": "avg", "spread": "max"}
 
@@ -62,13 +64,14 @@ def literal(value: str) -> str:
 @dataclass(frozen=True)
 class Condition:
     """One condition on a tag. `op` is "=", "!=", "=~" or "!~"; with `variable`, `value` is the code of a
-    view's variable.
+    view's variable, and `default` what it is where nothing was chosen ("" all).
     """
 
     tag: str
     value: str
     op: str = "="
     variable: bool = False
+    default: str = ""
 
     def dql(self) -> str:
         """The condition as DQL writes it."""
@@ -86,10 +89,11 @@ class Condition:
         return f'{_label(self.tag)}{self.op}"{literal(self.value)[1:-1]}"'
 
     def bound(self, values: Mapping[str, str]) -> Condition | None:
-        """The condition with its variable's value; None where the variable is not given, which means all."""
+        """The condition with its variable's value; None where it has none, which means all."""
         if not self.variable:
             return self
-        return Condition(self.tag, values[self.value]) if values.get(self.value) else None
+        value = values.get(self.value) or self.default
+        return Condition(self.tag, value) if value else None
 
 
 def _code(text: str) -> str:
@@ -115,8 +119,12 @@ class Query:
 
     `lookback` ("1d") is a time range in the text, else the request's holds. `rollup` is applied to each
     series before `function` joins them, in windows of `window` ("5m", or "auto"): a counter's rate is
-    ("rate", "5m"), and a sum over series of gauges is ("last", "auto"). `quantile` makes it
-    histogram_quantile over the field's buckets, in PromQL alone.
+    ("rate", "5m"), and a sum over series of gauges is ("last", "auto").
+
+    These make it PromQL, because DQL lacks them or leaves open what they answer where nothing was counted:
+    `quantile`, histogram_quantile over the field's buckets; `part`, what of all also meets these conditions
+    (0 where none does, nothing where there is nothing at all), with `share` as a fraction of all; `zero`, 0
+    instead of nothing; `countdown`, the seconds from now until the value, a unix time; `prom`, nothing else.
     """
 
     measurement: str
@@ -129,6 +137,12 @@ class Query:
     lookback: str = ""
     alias: str = ""
     quantile: float | None = None
+    namespace: str = "M"
+    part: tuple[Condition, ...] = ()
+    share: bool = False
+    zero: bool = False
+    countdown: bool = False
+    prom: bool = False
 
     def __post_init__(self) -> None:
         if self.function and self.function not in FUNCTIONS:
@@ -137,17 +151,45 @@ class Query:
             raise UsageError(_("This rollup is not known here."), object=self.rollup)
         if self.quantile is not None and not 0 < self.quantile < 1:
             raise UsageError(_("A quantile lies between 0 and 1."), object=str(self.quantile))
+        if self.namespace not in NAMESPACES:
+            raise UsageError(_("This namespace is not known here."), object=self.namespace)
+        if self.namespace != "M" and (self.rollup or self.in_promql):
+            raise UsageError(_("Only metrics have rollups and PromQL."), object=self.field)
+        if (self.field == "*") != (self.function == "count" and self.namespace == "L"):
+            raise UsageError(_("Logs are counted as a whole, and nothing else is."), object=self.field)
+        if self.share and not self.part:
+            raise UsageError(_("A share needs the conditions of its part."), object=self.field)
+
+    @property
+    def in_promql(self) -> bool:
+        """Whether only PromQL can say it."""
+        return self.quantile is not None or bool(self.part) or self.zero or self.countdown or self.prom
+
+    @property
+    def source(self) -> str:
+        """Where its points are: a measurement, or "O::class" and "L::source"."""
+        return self.measurement if self.namespace == "M" else f"{self.namespace}::{self.measurement}"
+
+    @property
+    def stored(self) -> str:
+        """The field that must have arrived: of a histogram its buckets, "*" where any will do."""
+        return self.field + ("_bucket" if self.quantile is not None else "")
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that its points must carry."""
+        return tuple(dict.fromkeys([*(c.tag for c in (*self.where, *self.part)), *self.by]))
 
     def dql(self) -> str:
         """The query as DQL. Raises UsageError for a quantile, which DQL does not have for metrics."""
-        if self.quantile is not None:
-            raise UsageError(_("DQL has no quantile over the buckets of a histogram."), object=self.field)
+        if self.in_promql:
+            raise UsageError(_("DQL cannot say this query."), object=self.field)
         select = identifier(self.field)
         if self.function:
             select = f"{self.function}({select})"
         if self.alias:
             select += f" AS {identifier(self.alias)}"
-        text = f"M::{identifier(self.measurement)}:({select})"
+        text = f"{self.namespace}::{identifier(self.measurement)}:({select})"
         if self.where:
             text += " { " + " and ".join(condition.dql() for condition in self.where) + " }"
         if self.rollup:
@@ -161,23 +203,35 @@ class Query:
 
     def promql(self) -> PromQL:
         """The query as PromQL, with metrics named `measurement:field` as the studio names them."""
-        matchers = ",".join(condition.promql() for condition in self.where)
-        field = self.field + ("_bucket" if self.quantile is not None else "")
-        selector = f"{_metric(self.measurement)}:{_metric(field)}" + (f"{{{matchers}}}" if matchers else "")
+        if self.namespace != "M":
+            raise UsageError(_("PromQL knows metrics only."), object=self.source)
+        text = everything = self._joined(self.where)
+        if self.part:
+            text = f"{self._joined((*self.where, *self.part))} or {everything} * 0"
+        if self.share:
+            text = f"({text}) / ({everything} > 0)"
+        if self.zero:
+            text = f"{text} or vector(0)"
+        return PromQL(f"{text} - time()" if self.countdown else text)
+
+    def _joined(self, where: tuple[Condition, ...]) -> str:
+        """The series that meet these conditions, rolled up and joined by the query's tags."""
+        matchers = ",".join(condition.promql() for condition in where)
+        selector = f"{_metric(self.measurement)}:{_metric(self.stored)}" + (f"{{{matchers}}}" if matchers else "")
         if self.rollup in ("rate", "irate"):
             selector = f"{self.rollup}({selector}[{_duration(self.window)}])"
         by = [_label(tag) for tag in self.by]
         if self.quantile is not None:
             labels = ", ".join([*by, "le"])
-            return PromQL(f"histogram_quantile({self.quantile:g}, sum by ({labels}) ({selector}))")
+            return f"histogram_quantile({self.quantile:g}, sum by ({labels}) ({selector}))"
         if not self.function:
-            return PromQL(selector)
+            return selector
         function = _PROMQL_AGGREGATES.get(self.function, self.function)
-        return PromQL(f"{function} by ({', '.join(by)}) ({selector})" if by else f"{function}({selector})")
+        return f"{function} by ({', '.join(by)}) ({selector})" if by else f"{function}({selector})"
 
     def text(self) -> str:
-        """The query in the language it needs: PromQL for a quantile, else DQL."""
-        return self.promql() if self.quantile is not None else self.dql()
+        """The query in the language it needs: PromQL where only that can say it, else DQL."""
+        return self.promql() if self.in_promql else self.dql()
 
     def bound(self, values: Mapping[str, str]) -> Query:
         """The query with the view's variables filled in; conditions on variables that are not given fall away."""
@@ -192,13 +246,22 @@ def _metric(name: str) -> str:
 
 
 def expression(formula: str, queries: Mapping[str, Query], *, alias: str = "") -> str:
-    """DQL's `eval` over several queries: `formula` is arithmetic over their codes, e.g. "A-B" with {"A": …, "B": …}."""
+    """Arithmetic over several queries: `formula` is over their codes, e.g. "A-B" with {"A": …, "B": …}.
+
+    DQL's `eval`, or PromQL as soon as one of the queries needs it.
+    """
     if not re.fullmatch(r"[A-Z0-9+\-*/(). ]+", formula) or not set(re.findall(r"[A-Z]", formula)) == set(queries):
         raise UsageError(_("This formula does not fit its queries."), object=formula)
+    if any(query.in_promql for query in queries.values()):
+        return PromQL(re.sub(r"[A-Z]", lambda code: f"({queries[code[0]].promql()})", formula))
     parts = [formula]
     if alias:
         parts.append(f"alias={literal(alias)}")
-    parts += [f'{code}="{query.dql()}"' for code, query in queries.items()]
+    for code, query in queries.items():
+        text = query.dql()
+        if '"' in text:
+            raise UsageError(_("This name cannot stand in a formula's query."), object=text[:140])
+        parts.append(f'{code}="{text}"')
     return f"eval({', '.join(parts)})"
 
 
