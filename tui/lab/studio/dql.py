@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-AGGREGATES = frozenset({"last", "first", "avg", "mean", "sum", "min", "max", "count", "spread"})
+AGGREGATES = frozenset({"last", "first", "avg", "mean", "sum", "min", "max", "count", "count_distinct", "spread"})
+NAMESPACES = {"m": "M", "metric": "M", "o": "O", "object": "O", "l": "L", "logging": "L"}
 ROLLUPS = frozenset({"last", "first", "avg", "sum", "min", "max", "count", "rate", "irate"})
 SHOW = frozenset({"show_measurement", "show_tag_key", "show_tag_value", "show_field_key"})
 _UNITS_MS = {
@@ -83,7 +84,10 @@ EVERYTHING = Both(True, ())
 
 @dataclass(frozen=True)
 class Select:
-    """A column: a field, or an aggregate of one (`function` "" for the points themselves)."""
+    """A column: a field, or an aggregate of one (`function` "" for the points themselves).
+
+    The field "*", which only count() takes, is the points themselves, whatever fields they have.
+    """
 
     field: str
     function: str = ""
@@ -115,7 +119,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Statement:
-    """`M::source:(select) {filter} [range] BY tags ORDER BY time LIMIT SLIMIT`."""
+    """`M::source:(select) {filter} [range] BY tags ORDER BY time LIMIT SLIMIT`; O:: and L:: likewise."""
 
     measurement: str
     select: tuple[Select, ...]
@@ -127,6 +131,7 @@ class Statement:
     offset: int = 0
     slimit: int | None = None
     soffset: int = 0
+    namespace: str = "M"
 
 
 @dataclass(frozen=True)
@@ -276,11 +281,13 @@ class _Parser:
         return self.statement()
 
     def statement(self) -> Statement:
+        namespace = "M"
         if self.peek().kind == "word" and self.peek(1).text == "::":
-            namespace = self.take().text
+            given = self.take().text
             self.take()
-            if namespace.lower() not in ("m", "metric"):
-                raise QueryError(f"the practice studio keeps metrics (M) only, not {namespace}")
+            if given.lower() not in NAMESPACES:
+                raise QueryError(f"the practice studio keeps metrics (M), objects (O) and logs (L), not {given}")
+            namespace = NAMESPACES[given.lower()]
         measurement = self.identifier()
         self.expect(":")
         self.expect("(")
@@ -306,7 +313,13 @@ class _Parser:
         limits = self.limits()
         if range_.rollup and not select[0].function:
             raise QueryError("a rollup needs an aggregate")
-        return Statement(measurement, tuple(select), filter_, range_, tuple(by), descending, **limits)  # type: ignore[arg-type]
+        if namespace != "M" and (range_.rollup or any(item.function == "spread" for item in select)):
+            raise QueryError("rollups and spread() are for metrics")
+        if range_.rollup and any(item.function == "count_distinct" for item in select):
+            raise QueryError("a rollup gives numbers, which count_distinct() does not take")
+        return Statement(
+            measurement, tuple(select), filter_, range_, tuple(by), descending, namespace=namespace, **limits  # type: ignore[arg-type]
+        )  # fmt: skip
 
     def limits(self) -> dict[str, int | None]:
         found: dict[str, int | None] = {}
@@ -321,7 +334,7 @@ class _Parser:
             if function not in AGGREGATES:
                 raise QueryError(f"the practice studio does not know the aggregate {function}()")
             self.expect("(")
-            field = self.identifier()
+            field = self.field(function)
             self.expect(")")
         else:
             function, field = "", self.identifier()
@@ -329,6 +342,13 @@ class _Parser:
         if self.word("as"):
             alias = self.string() if self.peek().kind == "string" else self.identifier()
         return Select(field, "avg" if function == "mean" else function, alias)
+
+    def field(self, function: str) -> str:
+        """What an aggregate is of; `count(*)`, also with backticks, counts points."""
+        name = "*" if self.sign("*") else self.identifier()
+        if name == "*" and function != "count":
+            raise QueryError(f"{function}() needs a field")
+        return name
 
     def braces(self) -> Filter:
         if not self.sign("{"):

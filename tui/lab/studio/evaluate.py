@@ -88,6 +88,7 @@ _AGGREGATES: dict[str, Callable[[list[float]], float]] = {
     "count": len,
     "spread": _spread,
 }
+_ANY_VALUE = frozenset({"last", "first", "count", "count_distinct"})  # of texts too
 
 
 def increase(points: Points) -> float:
@@ -130,15 +131,18 @@ def _groups(series: Sequence[SeriesKey], by: Sequence[str]) -> dict[tuple[str, .
 def _select(store: Store, query: Statement, request: Request) -> Answer:
     start, end = request.window(query.range)
     interval = request.interval(query.range)
-    fields = {item.field for item in query.select}
-    series = [key for key in store.series(query.measurement) if key.field in fields and query.filter.holds(key.tags)]
+    series = [
+        key
+        for key in store.series(query.measurement, namespace=query.namespace)
+        if any(_holds(key, item) for item in query.select) and query.filter.holds(key.tags)
+    ]
     limit = query.limit if query.limit is not None else request.limit
     found: Answer = []
     for tags, keys in _groups(series, query.by).items():
         points = {key: store.points(key, start, end) for key in keys}
         columns: list[Column] = []
         for item in query.select:
-            own = {key: points[key] for key in keys if key.field == item.field}
+            own = {key: points[key] for key in keys if _holds(key, item)}
             columns.append(_aggregate(own, item, query.range.rollup, interval) if item.function else _raw(own))
         if query.select[0].function and interval is None:
             columns = _one_row(columns)
@@ -150,6 +154,13 @@ def _select(store: Store, query: Statement, request: Request) -> Answer:
             found.append(_series(query.measurement, by, [item.column for item in query.select], rows))
     slimit = query.slimit if query.slimit is not None else request.slimit
     return found[query.soffset :][:slimit]
+
+
+def _holds(key: SeriesKey, item: Select) -> bool:
+    """Whether a series has the column: its field; or, of objects and logs, a tag of that name."""
+    if item.field == "*" or key.field == item.field:
+        return True
+    return key.namespace != "M" and item.function in _ANY_VALUE and item.field in key.tags
 
 
 def _one_row(columns: list[Column]) -> list[Column]:
@@ -176,6 +187,19 @@ def _raw(points: dict[SeriesKey, list[tuple[int, Value]]]) -> Column:
     return {time: value for own in points.values() for time, value in own}
 
 
+def _merged(points: dict[SeriesKey, list[tuple[int, Value]]], field: str) -> list[tuple[int, Value]]:
+    """The points of several series in order of time, each with the field's value, or the tag's of that name.
+
+    A field "*" makes one point of all fields that were written together.
+    """
+    if field == "*":
+        together = {(time, tuple(sorted(key.tags.items()))) for key, own in points.items() for time, _value in own}
+        return sorted((time, 1.0) for time, _tags in together)
+    return sorted(
+        (time, value if key.field == field else key.tags[field]) for key, own in points.items() for time, value in own
+    )
+
+
 def _aggregate(
     points: dict[SeriesKey, list[tuple[int, Value]]], item: Select, rollup: str, interval: float | None
 ) -> Column:
@@ -187,14 +211,15 @@ def _aggregate(
                 if value is not None:
                     windows.setdefault(time, []).append(value)
         return {time: _AGGREGATES[item.function](values) for time, values in windows.items()}
-    merged = sorted(point for own in points.values() for point in own)
     found: Column = {}
-    for time, inside in _buckets(merged, interval).items():
+    for time, inside in _buckets(_merged(points, item.field), interval).items():
         if item.function in ("last", "first") and time is None:
             chosen = inside[-1] if item.function == "last" else inside[0]
             found[chosen[0]] = chosen[1]  # the point's own time, as in the vendor's sample answer
         elif item.function == "count":
             found[time] = len(inside)
+        elif item.function == "count_distinct":
+            found[time] = len({value for _moment, value in inside})
         else:
             found[time] = _AGGREGATES[item.function]([_number(value) for _moment, value in inside])
     return found

@@ -7,6 +7,7 @@ request's range, as a range query is; what this reader does not know is an error
 from __future__ import annotations
 
 import math
+import operator
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,14 @@ from tui.lab.studio.dql import QueryError, duration_ms
 from tui.lab.studio.evaluate import COLLECTION_MS, Answer, Points, Request, increase, rolled
 from tui.lab.studio.store import Store, Value
 
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
 RANGE_FUNCTIONS = frozenset({"rate", "irate", "increase", "delta", "max_over_time", "min_over_time", "avg_over_time"})
 AGGREGATES: dict[str, Callable[[Sequence[float]], float]] = {
     "sum": math.fsum,
@@ -35,7 +44,7 @@ _TOKEN = re.compile(
     |(?P<number>\d+(?:\.\d+)?(?:e[+-]?\d+)?)
     |(?P<word>[A-Za-z_][A-Za-z0-9_]*(?::[A-Za-z0-9_]+)*)
     |(?P<string>"[^"\\]*"|'[^'\\]*')
-    |(?P<sign>=~|!~|!=|[=(){}\[\],+\-*/])""",
+    |(?P<sign>=~|!~|!=|==|>=|<=|[=<>(){}\[\],+\-*/])""",
     re.VERBOSE,
 )
 
@@ -72,7 +81,9 @@ class Aggregate:
 
 @dataclass(frozen=True)
 class Binary:
-    """Arithmetic: series are matched by equal labels, a number goes with each."""
+    """Arithmetic, a comparison (which keeps what it holds for) or `or`: series are matched by equal labels, a
+    number goes with each.
+    """
 
     op: str
     left: Node
@@ -85,7 +96,7 @@ Node = Selector | Call | Aggregate | Binary | float
 def parse(text: str) -> Node:
     """Read a query. Raises QueryError."""
     parser = _Parser(text)
-    node = parser.sum()
+    node = parser.either()
     if parser.peek() is not None:
         raise parser.unexpected("the end of the query")
     return node
@@ -125,6 +136,19 @@ class _Parser:
         token = self.peek()
         return QueryError(f"expected {wanted}, found {token[1] if token else 'the end'}")
 
+    def either(self) -> Node:
+        left = self.comparison()
+        while self.peek() == ("word", "or"):
+            self._next += 1
+            left = Binary("or", left, self.comparison())
+        return left
+
+    def comparison(self) -> Node:
+        left = self.sum()
+        while op := self.sign(*COMPARISONS):
+            left = Binary(op, left, self.sum())
+        return left
+
     def sum(self) -> Node:
         left = self.product()
         while op := self.sign("+", "-"):
@@ -139,7 +163,7 @@ class _Parser:
 
     def factor(self) -> Node:
         if self.sign("("):
-            node = self.sum()
+            node = self.either()
             self.take("sign", ")")
             return node
         token = self.peek()
@@ -155,7 +179,7 @@ class _Parser:
     def aggregate(self, name: str) -> Node:
         by = self.by()
         self.take("sign", "(")
-        node = self.sum()
+        node = self.either()
         self.take("sign", ")")
         return Aggregate(name, by or self.by(), node)
 
@@ -173,16 +197,26 @@ class _Parser:
         return tuple(labels)
 
     def call(self, name: str) -> Node:
-        arguments = [self.sum()]
-        while self.sign(","):
-            arguments.append(self.sum())
-        self.take("sign", ")")
+        arguments: list[Node] = []
+        while not self.sign(")"):
+            if arguments:
+                self.take("sign", ",")
+            arguments.append(self.either())
         if name in RANGE_FUNCTIONS:
             if len(arguments) != 1 or not isinstance(arguments[0], Selector):
                 raise QueryError(f"{name}() takes one selector")
         elif name == "histogram_quantile":
             if len(arguments) != 2 or not isinstance(arguments[0], float):
                 raise QueryError("histogram_quantile() takes a number and buckets")
+        elif name in ("topk", "bottomk"):
+            if len(arguments) != 2 or not isinstance(arguments[0], float):
+                raise QueryError(f"{name}() takes a number and series")
+        elif name == "vector":
+            if len(arguments) != 1 or not isinstance(arguments[0], float):
+                raise QueryError("vector() takes a number")
+        elif name == "time":
+            if arguments:
+                raise QueryError("time() takes nothing")
         else:
             raise QueryError(f"the practice studio does not know the function {name}()")
         return Call(name, tuple(arguments))
@@ -288,9 +322,16 @@ class _Reader:
                 found[labels] = inside[-1][1]
         return found
 
-    def _called(self, call: Call, time: float) -> Vector:
+    def _called(self, call: Call, time: float) -> Vector | float:
         if call.name == "histogram_quantile":
             return self._quantile(call, time)
+        if call.name in ("topk", "bottomk"):
+            return self._most(call, time)
+        if call.name == "time":
+            return time / 1000
+        if call.name == "vector":
+            assert isinstance(call.arguments[0], float)
+            return {(): call.arguments[0]}
         selector = call.arguments[0]
         assert isinstance(selector, Selector)
         window = (selector.window_ms or _DEFAULT_WINDOW_MS) / self._scale
@@ -311,8 +352,21 @@ class _Reader:
             groups.setdefault(_labels({tag: kept[tag] for tag in node.by if tag in kept}), []).append(value)
         return {labels: float(AGGREGATES[node.name](values)) for labels, values in groups.items()}
 
+    def _most(self, call: Call, time: float) -> Vector:
+        number, vector = call.arguments[0], self.at(call.arguments[1], time)
+        if isinstance(vector, float) or not isinstance(number, float):
+            raise QueryError(f"{call.name}() takes a number and series")
+        ranked = sorted(vector.items(), key=lambda item: item[1], reverse=call.name == "topk")
+        return dict(ranked[: int(number)])
+
     def _combined(self, node: Binary, time: float) -> Vector | float:
         left, right = self.at(node.left, time), self.at(node.right, time)
+        if node.op == "or":
+            if isinstance(left, float) or isinstance(right, float):
+                raise QueryError("or joins series, not numbers")
+            return {**right, **left}
+        if node.op in COMPARISONS:
+            return self._kept(COMPARISONS[node.op], left, right)
         if isinstance(left, float) and isinstance(right, float):
             return _arithmetic(node.op, left, right)
         if isinstance(left, float):
@@ -321,6 +375,18 @@ class _Reader:
         if isinstance(right, float):
             return {labels: _arithmetic(node.op, value, right) for labels, value in left.items()}
         return {labels: _arithmetic(node.op, left[labels], right[labels]) for labels in left if labels in right}
+
+    def _kept(
+        self, holds: Callable[[float, float], bool], left: Vector | float, right: Vector | float
+    ) -> Vector | float:
+        """The values of the side that is series (of the left if both are) for which the comparison holds."""
+        if isinstance(left, float):
+            if isinstance(right, float):
+                raise QueryError("a comparison needs series")
+            return {labels: value for labels, value in right.items() if holds(left, value)}
+        if isinstance(right, float):
+            return {labels: value for labels, value in left.items() if holds(value, right)}
+        return {labels: value for labels, value in left.items() if labels in right and holds(value, right[labels])}
 
     def _quantile(self, call: Call, time: float) -> Vector:
         quantile, buckets = call.arguments[0], self.at(call.arguments[1], time)

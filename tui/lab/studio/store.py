@@ -1,4 +1,8 @@
-"""What the practice studio keeps, in one SQLite file: points by series, and dashboards."""
+"""What the practice studio keeps, in one SQLite file: points by series, and dashboards.
+
+Series live in namespaces as DQL names them: M metrics, O objects, L logs. Of an object only the newest state
+is kept, whatever its tags were before.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,8 @@ _SCHEMA = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = OFF;
 CREATE TABLE IF NOT EXISTS series (
-  id INTEGER PRIMARY KEY, measurement TEXT NOT NULL, field TEXT NOT NULL, tags TEXT NOT NULL,
-  UNIQUE (measurement, field, tags)
+  id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, measurement TEXT NOT NULL, field TEXT NOT NULL, tags TEXT NOT NULL,
+  UNIQUE (namespace, measurement, field, tags)
 );
 CREATE TABLE IF NOT EXISTS point (
   series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value, PRIMARY KEY (series, time_ms)
@@ -34,6 +38,7 @@ class Row:
     field: str
     value: Value
     time_ms: int
+    namespace: str = "M"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +51,7 @@ class SeriesKey:
     measurement: str
     field: str
     tags: Mapping[str, str]
+    namespace: str = "M"
 
 
 class Store:
@@ -54,9 +60,11 @@ class Store:
     def __init__(self, path: str, workspace_uuid: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
-        self._series: dict[tuple[str, str, str], SeriesKey] = {}
-        for id_, measurement, field, tags in self._db.execute("SELECT id, measurement, field, tags FROM series"):
-            self._series[measurement, field, tags] = SeriesKey(id_, measurement, field, json.loads(tags))
+        self._series: dict[tuple[str, str, str, str], SeriesKey] = {}
+        rows = self._db.execute("SELECT id, namespace, measurement, field, tags FROM series")
+        for id_, namespace, measurement, field, tags in rows:
+            key = SeriesKey(id_, measurement, field, json.loads(tags), namespace)
+            self._series[namespace, measurement, field, tags] = key
         row = self._db.execute("SELECT uuid FROM workspace").fetchone()
         if row is None:
             self._db.execute("INSERT INTO workspace VALUES (?)", (workspace_uuid,))
@@ -71,6 +79,7 @@ class Store:
     def write(self, rows: Iterable[Row]) -> int:
         """Keep points, the last one of a moment wins. Returns how many. Raises ValueError for an impossible time."""
         rows = list(rows)
+        self._forget_objects([row for row in rows if row.namespace == "O"])
         if any(not 0 <= row.time_ms < 1 << 62 for row in rows):
             raise ValueError("a time is out of range")
         values = [(self._key(row).id, row.time_ms, row.value) for row in rows]
@@ -85,20 +94,37 @@ class Store:
 
     def _key(self, row: Row) -> SeriesKey:
         tags = json.dumps(dict(row.tags), sort_keys=True, ensure_ascii=False)
-        name = (row.measurement, row.field, tags)
+        name = (row.namespace, row.measurement, row.field, tags)
         key = self._series.get(name)
         if key is None:
-            cursor = self._db.execute("INSERT INTO series (measurement, field, tags) VALUES (?, ?, ?)", name)
-            key = SeriesKey(int(cursor.lastrowid or 0), row.measurement, row.field, json.loads(tags))
+            cursor = self._db.execute(
+                "INSERT INTO series (namespace, measurement, field, tags) VALUES (?, ?, ?, ?)", name
+            )
+            key = SeriesKey(int(cursor.lastrowid or 0), row.measurement, row.field, json.loads(tags), row.namespace)
             self._series[name] = key
         return key
 
-    def series(self, measurement: str | None = None, field: str | None = None) -> list[SeriesKey]:
+    def _forget_objects(self, rows: Sequence[Row]) -> None:
+        """Drop what was known of these objects; an object is known by its class and its tag `name`."""
+        named = {(row.measurement, row.tags.get("name", "")) for row in rows}
+        old = [
+            name
+            for name, key in self._series.items()
+            if key.namespace == "O" and (key.measurement, key.tags.get("name", "")) in named
+        ]
+        for name in old if named else ():
+            id_ = self._series.pop(name).id
+            self._db.execute("DELETE FROM point WHERE series = ?", (id_,))
+            self._db.execute("DELETE FROM series WHERE id = ?", (id_,))
+
+    def series(self, measurement: str | None = None, field: str | None = None, namespace: str = "M") -> list[SeriesKey]:
         """The series of a measurement and field (None: of any), whether or not they still get points."""
         return [
             key
             for key in self._series.values()
-            if (measurement is None or key.measurement == measurement) and (field is None or key.field == field)
+            if key.namespace == namespace
+            and (measurement is None or key.measurement == measurement)
+            and (field is None or key.field == field)
         ]
 
     def points(self, series: SeriesKey, start_ms: float, end_ms: float) -> list[tuple[int, Value]]:
