@@ -244,7 +244,7 @@ def test_the_nearest_known_key_is_offered() -> None:
         ("# only a comment\n", 1),
         ("\n[[input.prom]]\n", 2),
         ("[[inputs.proms]]\nurls = []\n", 1),
-        ("[[inputs.etcd]]\n", 1),
+        ("[[inputs.etcds]]\nurls = []\n", 1),
     ],
 )
 def test_no_block(text: str, line: int) -> None:
@@ -315,3 +315,49 @@ def test_fast_enough_for_every_key_press() -> None:
         findings(TUTORIAL)
         times.append(time.process_time() - start)
     assert min(times) < 0.005
+
+
+ETCD = """\
+[[inputs.etcd]]
+  urls = ["https://10.0.0.1:2379/metrics"]
+  interval = "30s"
+  tls_open = true
+  tls_ca = "/pki/ca.crt"
+  tls_cert = "/pki/healthcheck-client.crt"
+  tls_key = "/pki/healthcheck-client.key"
+  [inputs.etcd.tags]
+    cluster_name_k8s = "c"
+"""
+
+
+def test_an_etcd_input_is_told_apart() -> None:
+    assert [(one.line, one.code, one.severity) for one in findings(ETCD)] == [(1, "other-names", "warning")]
+    assert [one.code for one in findings(ETCD + GOOD)] == ["other-names"]
+    assert [one.code for one in findings(GOOD + ETCD)] == ["other-names"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"30s"', '"0s"', (3, 3, "interval", "error", "out-of-range")),
+        ('"30s"', "30", (3, 3, "interval", "", "")),
+        ('"30s"', "true", (3, 3, "interval", "error", "wrong-type")),
+        ("interval =", "intervall =", (3, 3, "intervall", "warning", "unknown-key")),
+        ('interval = "30s"', 'metric_types = ["gauge"]', (3, 3, "metric_types", "warning", "unknown-key")),
+        ('interval = "30s"', "metric_types = 1", (3, 3, "metric_types", "warning", "unknown-key")),
+        ('interval = "30s"', 'source = "x"', (3, 3, "source", "info", "no-effect")),
+        ('    cluster_name_k8s = "c"', '    interval = "30s"', (9, 5, "tags.interval", "warning", "misplaced")),
+        ('    cluster_name_k8s = "c"', "    election = true", (9, 5, "tags.election", "error", "misplaced")),
+        ('    cluster_name_k8s = "c"', "", (1, 1, "", "warning", "no-cluster-tag")),
+        ('  tls_ca = "/pki/ca.crt"\n', "", (4, 3, "tls_open", "warning", "no-ca")),
+        ("https://10", "10", (2, 11, "urls", "error", "bad-url")),
+    ],
+)
+def test_traps_of_an_etcd_input(old: str, new: str, expected: tuple[int, int, str, str, str]) -> None:
+    assert ETCD.count(old) == 1
+    said = [(one.line, one.column, one.key, one.severity, one.code) for one in findings(ETCD.replace(old, new))]
+    assert (expected in said) is bool(expected[-1])
+    text = ETCD.replace(old, new)
+    (block,) = load(text, {}).inputs or (None,)
+    works = block is not None and not block.problem
+    assert works is not any(severity == "error" for *_where, severity, _code in said)

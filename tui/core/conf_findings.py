@@ -14,10 +14,10 @@ from typing import Any
 
 from tui.core import durations
 from tui.core.conf_places import ERROR, INFO, WARNING, Finding, View
-from tui.core.conf_traps import TRAPS
+from tui.core.conf_traps import ETCD_TRAPS, TRAPS
 from tui.core.etcd_edits import Block, blocks
 from tui.core.prom import toml
-from tui.core.prom.conf import KEYS
+from tui.core.prom.conf import ETCD_KEYS, KEYS
 from tui.core.toml_text import Entry, Header, position, scan, secrets
 from tui.i18n import N_, _
 
@@ -66,20 +66,18 @@ def findings(text: str) -> list[Finding]:
     except toml.TomlError as error:
         return [_not_toml(body, error)]
     found = [*_no_strict_toml(body), *_secrets(body)]
-    written = blocks(body)
-    values = _prom_tables(root)
-    if not values:
+    views = [*_views(body, root, "prom"), *_views(body, root, "etcd")]
+    prom = [view for view in views if view.name == "prom"]
+    if not views:
         found.append(_no_block(body, root))
-    elif len(values) > 1:
-        found.append(_several(body, written, len(values)))
-    places: list[Block | None] = [*written] if len(written) == len(values) else [None] * len(values)
-    for value, block in zip(values, places, strict=True):
-        view = View(body, {key.lower(): item for key, item in value.items()}, block)
-        _keys(view, value)
-        for trap in TRAPS:
+    elif len(prom) > 1:
+        found.append(_several(body, blocks(body), len(prom)))
+    for view in views:
+        _keys(view)
+        for trap in TRAPS if view.name == "prom" else ETCD_TRAPS:
             trap(view)
         found += view.found
-    found += _outside(body, bool(values))
+    found += _outside(body, {view.name for view in views})
     if shift:
         found = [_shifted(item) if item.line == 1 else item for item in found]
     return sorted(found, key=lambda item: (item.line, item.column, _ALWAYS.index(item.severity), item.code))
@@ -90,12 +88,14 @@ def _shifted(item: Finding) -> Finding:
     return Finding(1, item.column + 1, item.key, item.severity, item.message, item.remedy, item.code)
 
 
-def _prom_tables(root: dict[str, Any]) -> list[dict[str, Any]]:
+def _views(text: str, root: dict[str, Any], name: str) -> list[View]:
+    """The blocks of one kind of input, with their places where each is written as a table of its own."""
     section = root.get("inputs")
-    found = section.get("prom") if isinstance(section, dict) else None
-    if isinstance(found, dict):
-        return [found]
-    return list(found) if isinstance(found, toml.TableArray) else []
+    found = section.get(name) if isinstance(section, dict) else None
+    values = [found] if isinstance(found, dict) else list(found) if isinstance(found, toml.TableArray) else []
+    written = blocks(text, name)
+    places: list[Block | None] = [*written] if len(written) == len(values) else [None] * len(values)
+    return [View(text, value, block, name=name) for value, block in zip(values, places, strict=True)]
 
 
 _PLACE = re.compile(r" \(at line (\d+), column (\d+)\)$")
@@ -159,17 +159,12 @@ def _no_block(text: str, root: dict[str, Any]) -> Finding:
     """Nothing that the prom input would read; what looks like it was meant is named."""
     line, key, remedy = 1, "", _("Begin with the line [[inputs.prom]].")
     names = {f"{a}.{b}" for a, inner in root.items() if isinstance(inner, dict) for b in inner}
-    near = get_close_matches("inputs.prom", [name for name in names if name != "inputs.etcd"], 1, 0.8)
+    near = get_close_matches("inputs.prom", list(names), 1, 0.8)
     if near:
         key = near[0]
         line = position(text, max(text.find(key), 0))[0]
         remedy = _("Write [[inputs.prom]] in place of [[{name}]].").format(name=key)
     message = _("There is no block [[inputs.prom]]: nothing would be collected.")
-    if "inputs.etcd" in names:
-        key = "inputs.etcd"
-        line = position(text, max(text.find(key), 0))[0]
-        message = _("[[inputs.etcd]] gives other names (etcd_server_has_leader) than the tutorial's view expects.")
-        remedy = _("Use [[inputs.prom]], as the tutorial does.")
     return Finding(line, 1, key, ERROR, message, remedy, "no-block")
 
 
@@ -179,15 +174,15 @@ def _several(text: str, written: list[Block], count: int) -> Finding:
     return Finding(line, 1, "", INFO, message, _("The wizard edits the first one."), "several-blocks")
 
 
-def _outside(text: str, has_block: bool) -> Iterable[Finding]:
+def _outside(text: str, inputs: set[str]) -> Iterable[Finding]:
     """Settings and tables that stand where no input reads them."""
     for item in scan(text):
         if isinstance(item, Entry) and item.header is None and item.path[0].lower() in KEYS:
             key = item.path[0]
             message = _("{key} stands outside [[inputs.prom]] and is ignored.").format(key=key)
-            remedy = _("Move it below that line.") if has_block else _("Put the line [[inputs.prom]] above it.")
+            remedy = _("Move it below that line.") if inputs else _("Put the line [[inputs.prom]] above it.")
         elif isinstance(item, Header) and item.path[0] == "inputs" and item.path[-1].lower() in _TABLES:
-            if len(item.path) > 2 and item.path[1] == "prom":
+            if len(item.path) > 2 and item.path[1] in {"prom", *inputs}:
                 continue
             key = ".".join(item.path)
             message = _("[{key}] belongs to no block [[inputs.prom]] and is ignored.").format(key=key)
@@ -198,12 +193,18 @@ def _outside(text: str, has_block: bool) -> Iterable[Finding]:
         yield Finding(line, column, key, WARNING, message, remedy, "outside")
 
 
-def _keys(view: View, values: dict[str, Any]) -> None:
-    """Each key of a block: known, of the right type, and in the right table."""
+def _keys(view: View) -> None:
+    """Each key of a block: known, of the right type, and in the right table. Then keys are in lower case."""
+    known = KINDS if view.name == "prom" else ETCD_KEYS
+    values, view.values = view.values, {key.lower(): item for key, item in view.values.items() if key.lower() in known}
     for name, value in values.items():
         key = name.lower()
-        if key not in KINDS:
-            _unknown(view, name, KINDS)
+        if key not in known and key in KINDS:
+            message = _("{key} means nothing to [[inputs.etcd]]; it is ignored without a word.").format(key=name)
+            view.add("unknown-key", WARNING, name, message, _("Use [[inputs.prom]], or take it out."))
+            continue
+        if key not in known:
+            _unknown(view, name, known)
             continue
         _typed(view, name, KINDS[key], value)
         if key in _INNER:
@@ -253,13 +254,13 @@ def _misplaced(view: View, table: str, values: dict[str, Any]) -> None:
         fits = strings if table.lower() == "ignore_tag_kv_match" else isinstance(value, str)
         if name.lower() in KINDS and name.lower() != "source":
             if fits:
-                message = _("{key} stands below [inputs.prom.{table}]: it is taken for an entry of that table.")
+                message = _("{key} stands below [inputs.{input}.{table}]: it is taken for an entry of that table.")
                 severity = WARNING
             else:
-                message = _("{key} stands below [inputs.prom.{table}]: DataKit drops the whole block.")
+                message = _("{key} stands below [inputs.{input}.{table}]: DataKit drops the whole block.")
                 severity = ERROR
             remedy = _("Move it up, above the first table of the block.")
-            view.add("misplaced", severity, path, message.format(key=name, table=table), remedy)
+            view.add("misplaced", severity, path, message.format(key=name, table=table, input=view.name), remedy)
         elif not fits:
             kind = "strings" if table.lower() == "ignore_tag_kv_match" else "string"
             _wrong(view, path, kind, value)

@@ -32,12 +32,16 @@ class Finding:
 
 @dataclass
 class View:
-    """One block as DataKit decodes it (`values`, keys in lower case), and what was found in it."""
+    """One block as DataKit decodes it (`values`, keys in lower case), and what was found in it.
+
+    `name` is the input's: prom or etcd.
+    """
 
     text: str
     values: Mapping[str, Any]
     block: Block | None
     found: list[Finding] = field(default_factory=list)
+    name: str = "prom"
 
     def list(self, key: str) -> list[str]:
         """The strings of a list; none where it is missing or no list."""

@@ -335,3 +335,30 @@ def _elsewhere(view: View) -> None:
 
 
 TRAPS: tuple[Callable[[View], None], ...] = (_targets, _election, _timing, _tls, _filter, _types, _names, _elsewhere)
+
+
+def _etcd_input(view: View) -> None:
+    """What the dedicated etcd input does otherwise than the tutorial's `[[inputs.prom]]`."""
+    message = _("[[inputs.etcd]] keeps the full names: the view expects server_has_leader, not etcd_server_has_leader.")
+    view.add("other-names", WARNING, "", message, _("Use [[inputs.prom]], as the tutorial does."))
+    tags = view.values.get("tags")
+    if _elected(view) and not (isinstance(tags, dict) and "cluster_name_k8s" in tags):
+        message = _("With election the points get the election tags, not the host's: cluster_name_k8s may be missing.")
+        remedy = _('Write cluster_name_k8s = "…" below [inputs.etcd.tags].')
+        view.add("no-cluster-tag", WARNING, "election" if "election" in view.values else "", message, remedy)
+    for key in ("source", "measurement_name"):
+        if key in view.values:
+            message = _("{key} has no effect: [[inputs.etcd]] always takes etcd.").format(key=key)
+            view.add("no-effect", INFO, key, message, _("Take it out."))
+    interval = view.values.get("interval")
+    try:
+        nanoseconds = durations.parse_ns(interval) if isinstance(interval, str) else interval
+    except ValueError:
+        return  # said where its type is judged
+    if isinstance(nanoseconds, int) and not isinstance(nanoseconds, bool) and nanoseconds <= 0:
+        message = _("interval must be longer than 0: the input crashes.")
+        view.add("out-of-range", ERROR, "interval", message, _('Write "30s".'))
+
+
+ETCD_TRAPS: tuple[Callable[[View], None], ...] = (_targets, _tls, _etcd_input)
+"""The traps of a block `[[inputs.etcd]]`."""

@@ -19,8 +19,6 @@ from tui.core.errors import UsageError
 from tui.core.toml_text import Comment, Entry, Header, Statement, items, literal, scan
 from tui.i18n import _
 
-PROM = ("inputs", "prom")
-
 _COMMA = re.compile(r"(?:\s|#[^\n]*\n)*,")
 
 # A new key goes below the first of these that is there: near its relatives, as a person would write it.
@@ -71,16 +69,20 @@ def _below(path: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.casefold() for name in path[2:])
 
 
-def blocks(text: str) -> list[Block]:
-    """The prom blocks of a text that are written with a header of their own, `[[inputs.prom]]` or `[inputs.prom]`."""
+def blocks(text: str, name: str = "prom") -> list[Block]:
+    """The blocks of a text that are written with a header of their own, `[[inputs.prom]]` or `[inputs.prom]`.
+
+    `name` may be another input's.
+    """
+    wanted = ("inputs", name)
     statements = scan(text)
-    starts = [n for n, item in enumerate(statements) if isinstance(item, Header) and _is_prom(item)]
+    starts = [n for n, item in enumerate(statements) if isinstance(item, Header) and _path(item) == wanted]
     found = []
     for start in starts:
         stop = start + 1
         while stop < len(statements):
             item = statements[stop]
-            if isinstance(item, Header) and (_is_prom(item) or not _inside(item)):
+            if isinstance(item, Header) and (_path(item) == wanted or _path(item)[:2] != wanted):
                 break
             stop += 1
         header = statements[start]
@@ -94,12 +96,8 @@ def blocks(text: str) -> list[Block]:
     return found
 
 
-def _is_prom(header: Header) -> bool:
-    return tuple(name.casefold() for name in header.path) == PROM
-
-
-def _inside(header: Header) -> bool:
-    return tuple(name.casefold() for name in header.path[:2]) == PROM
+def _path(header: Header) -> tuple[str, ...]:
+    return tuple(name.casefold() for name in header.path)
 
 
 def set_key(text: str, key: str, value: bool | int | str | Sequence[str], *, block: int = 0) -> str:

@@ -102,6 +102,7 @@ def advise(live: LivePreview, text: str, views: Iterable[View]) -> list[Advice]:
     scrape itself lacks is not listed. Takes milliseconds for each family: not for every key press.
     """
     picture = live.look(text)
+    measurements = _measurements(picture)
     found: dict[str, Advice] = {}
     met: set[tuple[str, str]] = set()
     for view in views:
@@ -109,7 +110,7 @@ def advise(live: LivePreview, text: str, views: Iterable[View]) -> list[Advice]:
             for need in panel.needs:
                 if _has(picture, need):
                     met.add(need)
-                if need in met or need[0] == "collector":
+                if need in met or need[0] not in measurements:
                     continue
                 family = _family(picture, *need)
                 if family is None:
@@ -122,6 +123,13 @@ def advise(live: LivePreview, text: str, views: Iterable[View]) -> list[Advice]:
     for one in found.values():
         one.edit = _edit(live, text, one, met)
     return list(found.values())
+
+
+def _measurements(picture: Picture) -> set[str]:
+    """The measurements that this conf and scrape are about: views of others ask for other targets."""
+    named = {share.settings.measurement_name for share in picture.shares}
+    heads = {one.family.partition("_")[0] for one in picture.families}
+    return {*named, *heads, *(one.name.measurement for one in picture.families)}
 
 
 def _has(picture: Picture, need: tuple[str, str]) -> bool:
