@@ -40,6 +40,7 @@ class ClusterScreen(StepScreen):
             yield Static(id="rights")
 
     def entered(self) -> None:
+        self.query_one("#found").display = False
         self.query_one("#datakits").display = False
         if self.session.contexts:
             self._show_contexts()

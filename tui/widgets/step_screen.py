@@ -17,6 +17,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -107,6 +108,8 @@ class StepScreen(Screen[None]):
     AUTO_FOCUS = ""  # None would mean the app's: the first that can be focused
     # A vertical screen selection would steal the mouse from the terminal's own; copying is by key.
     ALLOW_SELECT = False
+    # Textual's own repaints the whole screen at each change of focus; the two widgets do that themselves.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", N_("Go on"), id="go-on", tooltip=N_("Do what the last line says")),
