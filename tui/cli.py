@@ -228,6 +228,12 @@ def parser() -> argparse.ArgumentParser:
     preview.add_argument("-o", "--output", choices=("text", "json", "lp"), default="text", help=_("form of the points"))
     preview.add_argument("--url", default="", metavar="U", help=_("the address the scrape is taken to come from"))
     preview.add_argument("--status", type=int, default=200, metavar="N", help=_("HTTP status of the scrape"))
+    preview.add_argument("--against", default="", metavar="CONF2", help=_("show what changes from CONF2 to CONF"))
+    preview.add_argument(
+        "--annotation",
+        action="store_true",
+        help=_("CONF is a pod's annotation datakit/prom.instances; --env gives IP, NAMESPACE, PODNAME, NODENAME"),
+    )
     for flag, what in (
         ("--host-tag", _("a global host tag")),
         ("--election-tag", _("a global election tag")),

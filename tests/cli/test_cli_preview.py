@@ -94,3 +94,60 @@ def test_a_conf_that_cannot_be_read(what: str, tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr()
     assert str(conf) in said.err
     assert said.out == ""
+
+
+def preview(folder: Path, conf: str, metrics: bytes, *arguments: str) -> int:
+    (folder / "etcd.conf").write_text(conf)
+    (folder / "metrics").write_bytes(metrics)
+    return main(["preview", str(folder / "etcd.conf"), str(folder / "metrics"), *arguments])
+
+
+PLAIN = '[[inputs.prom]]\nurls = ["http://10.0.0.1:2381/m"]\nmetric_types = ["gauge"]\n'
+BODY = b"# TYPE a_b gauge\na_b 1\n# TYPE a_c counter\na_c 1\n"
+
+
+def test_against_another_conf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "before.conf"
+    other.write_text(PLAIN.replace("gauge", "counter"))
+    assert preview(tmp_path, PLAIN, BODY, "--against", str(other)) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"From {other} to {tmp_path / 'etcd.conf'}:")
+    assert "+ a_b (gauge, 1 series)" in text
+    assert "- a_c (counter, 1 series)" in text
+    assert preview(tmp_path, PLAIN, BODY, "--against", str(other), "-o", "json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [one["family"] for one in said["against"]["families"]["gained"]] == ["a_b"]
+    assert said["points"] == said["against"]["points"]["added"]
+    assert preview(tmp_path, PLAIN, BODY, "--against", str(tmp_path / "no such")) == 2
+    assert "no such" in capsys.readouterr().err
+    assert main(["preview", "-", str(tmp_path / "metrics"), "--against", "-"]) == 2
+
+
+def test_an_annotation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = '[[inputs.prom]]\nurl = "http://$IP:15020/m"\n[inputs.prom.tags]\nnamespace = "$NAMESPACE"\n'
+    flags = ["--annotation", "--env", "IP=10.1.2.3", "--env", "NAMESPACE=prod", "--host-tag", "host=n", "-o", "json"]
+    assert preview(tmp_path, conf, BODY, *flags, "--election-tag", "e=f") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["up"] is None
+    assert [point["tags"] for point in said["points"]] == [
+        {"namespace": "prod", "host": "n", "instance": "10.1.2.3:15020"}
+    ] * 2
+
+
+def test_a_body_beyond_the_limit_is_refused_and_not_read_to_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.core.prom.exposition.MAX_BYTES", 1 << 20)
+    endless = io.BytesIO(BODY * 50_000)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(endless))
+    (tmp_path / "etcd.conf").write_text(PLAIN)
+    assert main(["preview", str(tmp_path / "etcd.conf"), "-", "-o", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["up"], said["points"]) == (0, [])
+    assert "larger than 1 MiB" in next(one["message"] for one in said["findings"] if one["code"] == "scrape/error")
+    assert endless.tell() <= (1 << 20) + 1 + io.DEFAULT_BUFFER_SIZE
+
+
+def test_a_conf_beyond_a_config_map_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preview(tmp_path, PLAIN + "#" * (1 << 20), BODY) == 2
+    assert "larger than a ConfigMap" in capsys.readouterr().err

@@ -16,67 +16,96 @@ from tui.core import settings
 from tui.core.errors import Exit, UsageError, WizardError
 from tui.i18n import _, assets, language
 
-LARGEST_SCRAPE = 256 << 20
+LARGEST_CONF = 1 << 20  # as much as a ConfigMap holds
 SCRAPE_TIMEOUT_S = 30
 
 
-def _read(name: str, what: str) -> bytes:
+def _read(name: str, what: str, limit: int) -> bytes:
+    """The file, or stdin, up to one byte more than `limit`: who sees that many knows that it is too large."""
     try:
         if name == "-":
-            return sys.stdin.buffer.read(LARGEST_SCRAPE)
+            return sys.stdin.buffer.read(limit + 1)
         with Path(name).open("rb") as file:
-            return file.read(LARGEST_SCRAPE)
+            return file.read(limit + 1)
     except OSError as error:
         raise UsageError(
             _("{what} cannot be read.").format(what=what), object=name, why=error.strerror or type(error).__name__
         ) from None
 
 
+def _conf(name: str) -> str:
+    content = _read(name, _("The conf"), LARGEST_CONF)
+    if len(content) > LARGEST_CONF:
+        raise UsageError(_("The conf is larger than a ConfigMap can hold."), object=name)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(_("The conf is not UTF-8 text."), object=name, why=str(error.reason)) from None
+
+
 def preview(options: argparse.Namespace) -> int:
     """Print the points that a conf makes of one scrape; exit status 1 if the conf would not load."""
-    from tui.core.prom import preview as previews
+    from tui.core.prom import preview_report as report
+    from tui.core.prom.against import compare
     from tui.core.prom.collector import Scrape
+    from tui.core.prom.exposition import MAX_BYTES
+    from tui.core.prom.preview import Preview
+    from tui.core.prom.preview import preview as previewed
+    from tui.core.prom.settings import Pod
 
-    if options.conf == options.metrics == "-":
-        raise UsageError(_("Only one of CONF and METRICS can be stdin."))
-    try:
-        conf = _read(options.conf, _("The conf")).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise UsageError(_("The conf is not UTF-8 text."), object=options.conf, why=str(error.reason)) from None
-    if options.metrics.startswith(("http://", "https://")):
-        body, status = _get(options.metrics)
+    if [options.conf, options.metrics, options.against].count("-") > 1:
+        raise UsageError(_("Only one of CONF, METRICS and CONF2 can be stdin."))
+    conf = _conf(options.conf)
+    conf2 = _conf(options.against) if options.against else ""
+    is_url = options.metrics.lower().startswith(("http://", "https://"))
+    if is_url:
+        body, status = _get(options.metrics, MAX_BYTES)
         scrape = Scrape(body, status)
     else:
-        scrape = Scrape(_read(options.metrics, _("The scrape")), options.status)
-    made = previews.preview(
-        conf,
-        lambda _url: scrape,
-        url=options.url or (options.metrics if options.metrics.startswith("http") else ""),
-        host_tags=dict(options.host_tag),
-        election_tags=dict(options.election_tag),
-        env=dict(options.env),
-        now_ms=int(time.time() * 1000),
-    )
+        scrape = Scrape(_read(options.metrics, _("The scrape"), MAX_BYTES), options.status)
+    env = dict(options.env)
+    names = ("IP", "NAMESPACE", "PODNAME", "NODENAME")
+    pod = Pod(*(env.get(name, f"${name}") for name in names)) if options.annotation else None
+    now_ms = int(time.time() * 1000)
+
+    def made_of(text: str) -> Preview:
+        return previewed(
+            text,
+            lambda _url: scrape,
+            url=options.url or (options.metrics if is_url else ""),
+            host_tags=dict(options.host_tag),
+            election_tags=dict(options.election_tag),
+            env=env,
+            now_ms=now_ms,
+            pod=pod,
+        )
+
+    made = made_of(conf)
+    difference = compare(made_of(conf2), made) if options.against else None
     if options.output == "json":
-        print(json.dumps(previews.to_json(made), ensure_ascii=False))
+        print(json.dumps(report.to_json(made, difference), ensure_ascii=False))
     elif options.output == "lp":
-        sys.stdout.write(previews.to_line_protocol(made))
+        sys.stdout.write(report.to_line_protocol(made))
+    elif difference:
+        sys.stdout.write(report.difference_text(difference, options.against, options.conf))
     else:
-        sys.stdout.write(previews.to_text(made))
+        sys.stdout.write(report.to_text(made))
     return Exit.OK if made.loaded else Exit.DECIDED_AGAINST
 
 
-def _get(url: str) -> tuple[bytes, int]:
-    """One scrape over the network. Its certificate is verified; a conf's own certificates are not used here."""
+def _get(url: str, limit: int) -> tuple[bytes, int]:
+    """One scrape over the network, of at most `limit` bytes and one. Its certificate is verified; a conf's own
+    certificates are not used here.
+    """
     import urllib.error
     import urllib.request
 
     request = urllib.request.Request(url, headers={"User-Agent": "datakit-wizard"})
     try:
         with urllib.request.urlopen(request, timeout=SCRAPE_TIMEOUT_S) as answer:
-            return answer.read(LARGEST_SCRAPE), answer.status
+            return answer.read(limit + 1), answer.status
     except urllib.error.HTTPError as error:
-        return error.read(LARGEST_SCRAPE), error.code
+        return error.read(limit + 1), error.code
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise WizardError(

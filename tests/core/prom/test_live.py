@@ -88,9 +88,13 @@ def test_an_input_that_does_not_start_has_no_share() -> None:
     assert tell(picture, "etcd_no_such") == []
 
 
-@pytest.mark.parametrize("setting", ['output = "/tmp/x"', "as_logging = {enable = true}"])
-def test_what_is_not_sent_as_metrics_fills_no_panel(setting: str) -> None:
-    assert LivePreview(SAMPLE, {}).update(f'[[inputs.prom]]\nurl = "{URL}"\n{setting}\n').fields == {}
+@pytest.mark.parametrize(
+    ("setting", "fields"),
+    [('output = "/tmp/x"', {}), ("as_logging = {enable = true}", {"collector": {"up"}})],
+    ids=["output", "as_logging"],
+)
+def test_what_is_not_sent_as_metrics_fills_no_panel(setting: str, fields: dict[str, set[str]]) -> None:
+    assert LivePreview(SAMPLE, {}).update(f'[[inputs.prom]]\nurl = "{URL}"\n{setting}\n').fields == fields
 
 
 def test_a_bad_body_says_so_and_shows_what_came_before() -> None:

@@ -120,11 +120,18 @@ class LivePreview:
         working = [one for one in loaded.inputs if not one.problem]
         shares = tuple(Share(one, tuple(self._judge(one.stream_size).outcomes(one))) for one in working)
         problem = next((one.problem for one in loaded.inputs if one.problem), "")
-        families = _united(shares)
-        if not shares:
-            known = self._judge(1).outcomes(PromInput())
-            families = [replace(one, outcome=NO_INPUT, points=0, fields=()) for one in known]
-        return Picture(shares, tuple(families), _fields(shares), loaded.error or problem, loaded.line)
+        up = any(share.settings.reports_up and not share.settings.output and share.points for share in shares)
+        picture = replace(picture_of(shares, up=up), error=loaded.error or problem, line=loaded.line)
+        if shares:
+            return picture
+        known = self._judge(1).outcomes(PromInput())
+        return replace(picture, families=tuple(replace(one, outcome=NO_INPUT, points=0, fields=()) for one in known))
+
+
+def picture_of(shares: tuple[Share, ...], *, up: bool) -> Picture:
+    """The picture that these shares make together. `up`: `collector up` is sent."""
+    fields = _fields(shares) | ({"collector": frozenset({"up"})} if up else {})
+    return Picture(shares, tuple(_united(shares)), fields)
 
 
 def _united(shares: tuple[Share, ...]) -> list[FamilyOutcome]:
@@ -142,8 +149,6 @@ def _fields(shares: tuple[Share, ...]) -> dict[str, frozenset[str]]:
     for share in shares:
         if share.settings.output or share.settings.as_logging:
             continue
-        if share.settings.reports_up and share.points:
-            fields.setdefault("collector", set()).add("up")
         for one in share.families:
             if one.kept:
                 fields.setdefault(one.name.measurement, set()).update(one.fields)

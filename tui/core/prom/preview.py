@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any
 
-from tui.core.prom import lineprotocol, urls
-from tui.core.prom.collector import Point, Scrape, Target, collect, final_up
-from tui.core.prom.conf import Loaded, PromInput, load
-from tui.core.prom.explain import FamilyOutcome, explain, sentence
-from tui.i18n import _, ngettext
-
-SCHEMA = "datakit-wizard/preview/v1"
+from tui.core.conf_findings import findings as findings_of
+from tui.core.conf_places import ERROR
+from tui.core.prom import urls
+from tui.core.prom.collector import Point, Round, Scrape, Target, collect, final_up
+from tui.core.prom.conf import load, load_annotation
+from tui.core.prom.explain import FamilyOutcome, explain
+from tui.core.prom.live import Picture, Share, picture_of
+from tui.core.prom.settings import ETCD, Loaded, Pod, PromInput
+from tui.i18n import _
 
 
 @dataclass(frozen=True)
 class Remark:
-    """Something to say of the scrape or the conf. `code` is stable and never translated; `line` from 1, 0 for none."""
+    """Something to say of the scrape or the conf. `code` is stable and never translated; `line` from 1, 0 for none.
+
+    Codes: "scrape/…" of the scrape (its lines), "conf/…" of the conf: what `tui.core.conf_findings` says, and three of
+    our own: "conf/load" and "conf/empty" (nothing comes out of it, or less than it seems), "conf/init".
+    """
 
     code: str
     severity: str  # "error", "warning", "info"
@@ -33,7 +36,8 @@ class Remark:
 class Preview:
     """The outcome of a preview. `up` as DataKit reports it: 1, 0, or None where it reports nothing.
 
-    `families` has the families of each scrape in order: several scrapes give several entries for one.
+    `points` are those of one round, of which `ups` points `collector up` are not part. `picture` says what became of
+    each family; a share for each scrape that was read.
     """
 
     loaded: bool
@@ -41,7 +45,13 @@ class Preview:
     up: int | None
     points: list[Point]
     findings: list[Remark] = field(default_factory=list)
-    families: list[FamilyOutcome] = field(default_factory=list)
+    picture: Picture = field(default_factory=Picture)
+    ups: int = 0
+
+    @property
+    def families(self) -> list[FamilyOutcome]:
+        """The families of each scrape in order: several scrapes give several entries for one."""
+        return [one for share in self.picture.shares for one in share.families]
 
 
 def preview(
@@ -53,18 +63,19 @@ def preview(
     election_tags: Mapping[str, str],
     env: Mapping[str, str],
     now_ms: int,
+    pod: Pod | None = None,
 ) -> Preview:
     """One round of every input of the conf against one target.
 
     `url` is the address that the scrape is taken to come from; "" means the first one in the conf. An input that lists
     it scrapes it as often as it does, an input that does not is left out; where none lists it, all inputs scrape it in
-    place of their own. `fetch` is asked for this address alone. `env` and the global tags are the agent's.
+    place of their own. `fetch` is asked for this address alone. `env` and the global tags are the agent's. With a `pod`
+    the text is that pod's annotation `datakit/prom.instances`.
     """
-    loaded = load(conf_text, env)
-    findings = list(_of_conf(loaded))
-    points: list[Point] = []
-    families: list[FamilyOutcome] = []
-    targets: list[Target] = []
+    loaded = load(conf_text, env) if pod is None else load_annotation(conf_text, pod)
+    findings = list(_of_conf(loaded, conf_text, known=pod is None))
+    rounds: list[Round] = []
+    shares: list[Share] = []
     scrapes: dict[str, Scrape] = {}
 
     def fetch_once(address: str) -> Scrape:
@@ -74,37 +85,17 @@ def preview(
 
     for one in _aimed(loaded.inputs, url):
         done = collect(one, fetch_once, host_tags=host_tags, election_tags=election_tags, now_ms=now_ms)
-        points += done.points
-        targets += done.targets
-        for target in done.targets:
-            if target.exposition:
-                families += explain(one, target.exposition)
+        rounds.append(done)
+        if one.kind == ETCD and any(target.error for target in done.targets):
+            continue  # nothing of that round is sent
+        shares += [Share(one, tuple(explain(one, each.exposition))) for each in done.targets if each.exposition]
+    targets = [target for done in rounds for target in done.targets]
     findings += _of_scrapes(targets, scrapes)
-    return Preview(bool(loaded.inputs), loaded.error, final_up(targets), points, findings, families)
-
-
-def to_json(made: Preview) -> dict[str, Any]:
-    """The preview by the schema datakit-wizard/preview/v1: strict JSON, a NaN written as the string "NaN"."""
-    return {
-        "schema": SCHEMA,
-        "loaded": made.loaded,
-        "up": made.up,
-        "points": [_json_point(point) for point in made.points],
-        "findings": [
-            {"code": one.code, "severity": one.severity, "line": one.line, "message": one.message, "remedy": one.remedy}
-            for one in made.findings
-        ],
-    }
-
-
-def to_line_protocol(made: Preview) -> str:
-    """The points as line protocol; what that cannot hold (NaN, points without fields) is left out."""
-    return lineprotocol.encode(made.points)
-
-
-def to_text(made: Preview) -> str:
-    """The preview for people: what is kept and what it will be called, then what is dropped and why."""
-    return "\n".join(_text(made)) + "\n"
+    up = final_up(targets)
+    picture = picture_of(tuple(shares), up=up is not None)
+    points = [point for done in rounds for point in done.points]
+    ups = sum(len(done.ups) for done in rounds)
+    return Preview(bool(loaded.inputs), loaded.error, up, points, findings, picture, ups)
 
 
 def _aimed(inputs: tuple[PromInput, ...], url: str) -> list[PromInput]:
@@ -135,11 +126,18 @@ def _no_such_file(address: str) -> Scrape:
     )
 
 
-def _of_conf(loaded: Loaded) -> Iterator[Remark]:
+def _of_conf(loaded: Loaded, text: str, *, known: bool) -> Iterator[Remark]:
+    found = findings_of(text) if known else []
+    # What keeps the file or a block from loading is said once, in the loader's words, at the line that we know.
+    fatal = None
+    if loaded.error or not loaded.inputs:
+        fatal = next((one for one in found if one.severity == ERROR and one.code in _FATAL), None)
+    line, remedy = (fatal.line, fatal.remedy) if fatal else (0, "")
     if loaded.error:
-        yield Remark("conf/load", "error", loaded.error, loaded.line)
+        yield Remark("conf/load", "error", loaded.error, loaded.line or line, remedy)
     elif not loaded.inputs:
-        yield Remark("conf/empty", "error", _("no [[inputs.prom]] in the conf: DataKit ignores the file"))
+        nothing = _("no [[inputs.prom]] in the conf: DataKit ignores the file")
+        yield Remark("conf/empty", "error", nothing, line, remedy)
     for one in loaded.inputs:
         if one.problem:
             yield Remark(
@@ -149,6 +147,12 @@ def _of_conf(loaded: Loaded) -> Iterator[Remark]:
                     source=one.source, problem=one.problem
                 ),
             )
+    for finding in found:
+        if finding is not fatal:
+            yield Remark(f"conf/{finding.code}", finding.severity, finding.message, finding.line, finding.remedy)
+
+
+_FATAL = ("not-toml", "no-block", "wrong-type", "misplaced")
 
 
 def _of_scrapes(targets: list[Target], scrapes: Mapping[str, Scrape]) -> Iterator[Remark]:
@@ -174,43 +178,3 @@ def _guess(scrape: Scrape | None) -> str:
     if b"\0" in start:
         return _("This is binary data, not the Prometheus text format.")
     return ""
-
-
-def _json_point(point: Point) -> dict[str, Any]:
-    fields = {
-        key: "NaN" if isinstance(value, float) and math.isnan(value) else value for key, value in point.fields.items()
-    }
-    record: dict[str, Any] = {"measurement": point.measurement, "tags": point.tags, "fields": fields}
-    if point.time_ms is not None:
-        record["time_ms"] = point.time_ms
-    if point.category != "metric":
-        record["category"] = point.category
-    return record
-
-
-def _text(made: Preview) -> Iterator[str]:
-    for one in made.findings:
-        place = _("line {line}: ").format(line=one.line) if one.line and not one.message.startswith("line") else ""
-        yield f"{one.severity}: {place}{one.message}" + (f" {one.remedy}" if one.remedy else "")
-    if not made.loaded:
-        yield _("DataKit would load no input from this conf.")
-        return
-    kept = [one for one in made.families if one.kept]
-    series, all_series = sum(one.series for one in kept), sum(one.series for one in made.families)
-    yield _("up: {up}").format(up=_("nothing is reported") if made.up is None else made.up)
-    count = len(made.points)
-    summary = ngettext(
-        "{kept} of {all} series kept, {n} point a round", "{kept} of {all} series kept, {n} points a round", count
-    )
-    yield summary.format(kept=series, all=all_series, n=count)
-    for point in made.points:
-        tags = ", ".join(f"{key}={value}" for key, value in sorted(point.tags.items()))
-        values = "  ".join(f"{key}={value}" for key, value in point.fields.items()) or _("(no value)")
-        yield f"  {point.measurement}  {values}  {tags}"
-    dropped = Counter(sentence(one) for one in made.families if not one.kept)
-    if dropped:
-        yield _("Not kept:")
-    for why, count in dropped.most_common():
-        names = [one.family for one in made.families if not one.kept and sentence(one) == why]
-        more = f", … (+{count - 6})" if count > 6 else ""
-        yield f"  {why}: {', '.join(names[:6])}{more}"
