@@ -16,6 +16,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import pyte
 
@@ -29,7 +30,13 @@ class Terminal:
     """A command in a terminal of `columns` × `rows`; leave the `with` block and the command is gone."""
 
     def __init__(
-        self, command: Sequence[str], environ: Mapping[str, str], *, columns: int = 80, rows: int = 24
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        *,
+        columns: int = 80,
+        rows: int = 24,
+        cwd: Path | None = None,
     ) -> None:
         self.output = bytearray()
         self.screen = pyte.Screen(columns, rows)
@@ -46,6 +53,7 @@ class Terminal:
                 stdout=terminal,
                 stderr=terminal,
                 env=dict(environ),
+                cwd=cwd,
                 start_new_session=True,
                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             )

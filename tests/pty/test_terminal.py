@@ -190,6 +190,15 @@ def test_a_terminal_below_80x24_is_told_so_until_it_grows(place: Path) -> None:
         assert leave(terminal) == 130
 
 
+def test_packages_in_the_current_folder_are_not_ours(place: Path) -> None:
+    for name in ("tui", "screens", "textual"):
+        (place / "here" / name).mkdir(parents=True)
+        (place / "here" / name / "__init__.py").write_text("raise SystemExit('not ours')")
+    with Terminal([COMMAND, "demo"], environment(place, PLAIN), cwd=place / "here") as terminal:
+        terminal.wait_for("ready after")
+        assert leave(terminal) == 130
+
+
 def test_an_idle_wizard_says_nothing(place: Path) -> None:
     with demo(place, PLAIN) as terminal:
         terminal.wait_for("ready after")

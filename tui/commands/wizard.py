@@ -127,7 +127,8 @@ class _Lab:
     def start(self) -> LabInfo:
         """Start it and wait for its ready line. Raises WizardError with what it said where it does not come."""
         options = self.options
-        command = [sys.executable, "-m", "tui.cli", "lab", "--nodes", str(options.nodes)]
+        # -P: the folder that the person stands in is none of ours, whatever packages lie there.
+        command = [sys.executable, "-P", "-m", "tui.cli", "lab", "--nodes", str(options.nodes)]
         command += ["--interval", f"{options.interval}s"]
         command += ["--seed", str(options.seed)] if options.seed is not None else []
         for fault in options.fault:
@@ -146,7 +147,7 @@ class _Lab:
                 told = log.read().decode("utf-8", errors="replace").strip().splitlines()
                 raise WizardError(
                     _("The practice lab did not start."),
-                    object="datakit-wizard " + " ".join(command[3:]),
+                    object="datakit-wizard " + " ".join(command[4:]),
                     why="\n".join(told[-5:]) or _("It ended without a word."),
                     remedy=_("Run `datakit-wizard lab` alone to see what it says."),
                 ) from None
