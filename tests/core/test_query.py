@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +30,9 @@ CLUSTER = Condition("cluster_name_k8s", "cluster_name_k8s", variable=True)
     [
         (Query("etcd", "up"), "M::`etcd`:(`up`)"),
         (Query("etcd", "up", "last", by=("instance",)), "M::`etcd`:(last(`up`)) BY `instance`"),
+        (Query("kubelet_pod", "age", "last", namespace="O"), "O::`kubelet_pod`:(last(`age`))"),
+        (Query("kubelet_pod", "name", "count_distinct", namespace="O"), "O::`kubelet_pod`:(count_distinct(`name`))"),
+        (Query("events", "*", "count", by=("reason",), namespace="L"), "L::`events`:(count(`*`)) BY `reason`"),
         (
             Query("etcd", "up", "min", where=(Condition("job", "etcd"), Condition("zone", "a", "!="))),
             "M::`etcd`:(min(`up`)) { `job` = 'etcd' and `zone` != 'a' }",
@@ -59,6 +65,17 @@ def test_dql(query: Query, text: str) -> None:
             'min by (instance) (etcd:up{cluster_name_k8s=~"#{cluster_name_k8s}"})',
         ),
         (Query("m", "f", "sum", rollup="rate", window="5m"), "sum(rate(m:f[5m]))"),
+        (Query("m", "f", "max", zero=True), "max(m:f) or vector(0)"),
+        (Query("m", "f", "min", countdown=True), "min(m:f) - time()"),
+        (Query("m", "f", "sum", prom=True), "sum(m:f)"),
+        (
+            Query("m", "f", "sum", by=("a",), rollup="rate", window="5m", part=(Condition("code", "5..", "=~"),)),
+            'sum by (a) (rate(m:f{code=~"5.."}[5m])) or sum by (a) (rate(m:f[5m])) * 0',
+        ),
+        (
+            Query("m", "f", "sum", (Condition("b", "x"),), part=(Condition("code", "5..", "!~"),), share=True),
+            '(sum(m:f{b="x",code!~"5.."}) or sum(m:f{b="x"}) * 0) / (sum(m:f{b="x"}) > 0)',
+        ),
         (
             Query("m", "f", by=("instance",), quantile=0.99, rollup="rate", window="5m"),
             "histogram_quantile(0.99, sum by (instance, le) (rate(m:f_bucket[5m])))",
@@ -89,6 +106,40 @@ def test_expression() -> None:
     for formula in ("A-C", "A", "A-B, C=1", "exec(A-B)"):
         with pytest.raises(UsageError):
             expression(formula, {"A": a, "B": b})
+
+
+def test_an_expression_is_promql_as_soon_as_one_of_its_queries_is() -> None:
+    a, b = Query("m", "a", "max", prom=True), Query("m", "b", "max")
+    text = expression("A/1000-B", {"A": a, "B": replace(b, zero=True)})
+    assert text == "(max(m:a))/1000-(max(m:b) or vector(0))"
+    assert isinstance(text, PromQL)
+    assert expression("A/1000-B", {"A": a, "B": b}) == "(max(m:a))/1000-(max(m:b))"
+
+
+def test_a_variable_with_a_default_is_never_all() -> None:
+    reporter = Query("m", "f", "sum", (Condition("reporter", "qrep", variable=True, default="source"),))
+    assert reporter.bound({}).dql() == "M::`m`:(sum(`f`)) { `reporter` = 'source' }"
+    assert reporter.bound({"qrep": "destination"}).dql() == "M::`m`:(sum(`f`)) { `reporter` = 'destination' }"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"namespace": "X"},
+        {"namespace": "O", "rollup": "rate", "window": "5m"},
+        {"namespace": "O", "quantile": 0.5},
+        {"namespace": "L", "prom": True},
+        {"field": "*"},
+        {"field": "*", "function": "count"},
+        {"field": "f", "function": "count", "namespace": "L"},
+        {"share": True},
+    ],
+)
+def test_queries_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        Query(**{"measurement": "m", "field": "f", "function": "sum", **wrong})
+    with pytest.raises(UsageError):
+        Query("kubelet_pod", "age", "last", namespace="O").promql()
 
 
 def test_helpers() -> None:
