@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui.lab.apiserver import bodies, managers, resources, schema
@@ -44,6 +44,14 @@ def applied(live: Obj, config: Obj, manager: str = "us", *, force: bool = False)
     return decoded
 
 
+def timeless(obj: Obj) -> Obj:
+    """The object without the times of its owners, which the store does not take for a change either."""
+    out = copy.deepcopy(obj)
+    for entry in out["metadata"].get("managedFields", []):
+        entry.pop("time", None)
+    return out
+
+
 def config_map(data: dict[str, str]) -> Obj:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "n"}, "data": data}
 
@@ -76,11 +84,12 @@ pairs = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_applying_twice_changes_nothing_more(pair: tuple[Obj, Obj]) -> None:
     live, config = pair
     once = applied(stored(live), config, force=True)
-    assert applied(once, config, force=True) == once
+    assert timeless(applied(once, config, force=True)) == timeless(once)
 
 
 def in_one_order(value: Any) -> Any:
@@ -90,6 +99,7 @@ def in_one_order(value: Any) -> Any:
     return sorted(map(in_one_order, value), key=str) if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_what_was_only_added_goes_when_given_up(pair: tuple[Obj, Obj]) -> None:
     live, config = pair
@@ -102,7 +112,7 @@ def test_what_was_only_added_goes_when_given_up(pair: tuple[Obj, Obj]) -> None:
     undone = applied(after, nothing)
     assert undone.get("data") == before.get("data")
     assert in_one_order(undone.get("spec")) == in_one_order(before.get("spec"))
-    assert undone["metadata"].get("managedFields") == before["metadata"].get("managedFields")
+    assert timeless(undone)["metadata"].get("managedFields") == timeless(before)["metadata"].get("managedFields")
 
 
 def holds(found: Any, config: Any) -> bool:
@@ -115,6 +125,7 @@ def holds(found: Any, config: Any) -> bool:
     return bool(found == config)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_what_is_applied_is_there(pair: tuple[Obj, Obj]) -> None:
     live, config = pair
@@ -124,6 +135,7 @@ def test_what_is_applied_is_there(pair: tuple[Obj, Obj]) -> None:
         assert from_json(entry["fieldsV1"]).to_json() == entry["fieldsV1"]
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_an_apply_changes_neither_of_its_arguments(pair: tuple[Obj, Obj]) -> None:
     live, config = stored(pair[0]), pair[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui.lab.apiserver import bodies, labels, schema
@@ -74,6 +74,7 @@ def test_field_selectors() -> None:
         parse_fields("spec.image=x", "Pod")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**9), st.text(max_size=30))
 def test_continue_tokens_are_read_back(revision: int, start: str) -> None:
     assert read_token(make_token(revision, start)) == (start, revision)

@@ -121,3 +121,25 @@ async def test_nothing_listens_before_start(make_server: Any) -> None:
     server: ApiServer = make_server()
     assert server.url == ""
     await server.stop()
+
+
+async def test_acting_as_another_user(session: aiohttp.ClientSession) -> None:
+    reviews = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    headers = {"Impersonate-User": "jane", "Impersonate-Group": "developers"}
+    async with session.post(reviews, json={}, headers=headers) as answer:
+        user = (await answer.json())["status"]["userInfo"]
+    assert user == {"username": "jane", "groups": ["developers", "system:authenticated"]}
+    async with session.get("/api/v1/namespaces/datakit/pods", headers=headers) as answer:
+        assert answer.status == 403
+        assert 'User "jane" cannot list resource "pods"' in (await answer.json())["message"]
+
+
+async def test_acting_as_another_user_takes_a_right(server: ApiServer, authority: Authority) -> None:
+    connector = aiohttp.TCPConnector(ssl=authority.context(authority.issue("nobody-special")))
+    headers = {"Impersonate-User": "kubernetes-admin"}
+    async with (
+        aiohttp.ClientSession(server.url, connector=connector) as session,
+        session.get("/version", headers=headers) as answer,
+    ):
+        assert answer.status == 403
+        assert 'cannot impersonate resource "users"' in (await answer.json())["message"]

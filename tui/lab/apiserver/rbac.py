@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
+
+from multidict import CIMultiDictProxy
 
 from tui.lab.apiserver.call import Call, User
 from tui.lab.apiserver.errors import ApiError, qualified
@@ -116,6 +120,36 @@ class Authorizer:
         """Raise ApiError 403 unless it is allowed."""
         if not self.decide(user, asked)[0]:
             raise denied(user, asked)
+
+
+def impersonated(authorizer: Authorizer, user: User, headers: CIMultiDictProxy[str]) -> User:
+    """The user that a request asks to act as, where `user` may; ApiError 403, or 500 for groups without a user."""
+    prefix = "impersonate-extra-"
+    name = headers.get("Impersonate-User", "")
+    groups = tuple(headers.getall("Impersonate-Group", []))
+    extra_names = {key.lower() for key in headers if key.lower().startswith(prefix)}
+    if not name:
+        if groups or extra_names:
+            text = f"requested [{' '.join(groups)}] without impersonating a user"
+            raise ApiError(500, f"Internal Server Error: {text}", "InternalError")
+        return user
+    account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", name)
+    if account:
+        authorizer.require(user, Attributes("impersonate", "", "serviceaccounts", "", account[1], account[2]))
+        groups = groups or ("system:serviceaccounts", f"system:serviceaccounts:{account[1]}")
+    else:
+        authorizer.require(user, Attributes("impersonate", "", "users", "", "", name))
+    for group in headers.getall("Impersonate-Group", []):
+        authorizer.require(user, Attributes("impersonate", "", "groups", "", "", group))
+    extra: dict[str, tuple[str, ...]] = {}
+    for key in sorted(extra_names):
+        bare = unquote(key.removeprefix(prefix))
+        extra[bare] = tuple(headers.getall(key))
+        for value in extra[bare]:
+            asked = Attributes("impersonate", "authentication.k8s.io", "userextras", bare, "", value)
+            authorizer.require(user, asked)
+    known = "system:unauthenticated" if name == "system:anonymous" else "system:authenticated"
+    return User(name, groups if known in groups else (*groups, known), extra)
 
 
 def denied(user: User, asked: Attributes) -> ApiError:

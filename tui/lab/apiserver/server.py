@@ -29,7 +29,7 @@ from tui.lab.apiserver.call import Call, read_call
 from tui.lab.apiserver.kubelets import Kubelets
 from tui.lab.apiserver.limits import REVIEWS, refuse_write
 from tui.lab.apiserver.patches import patch
-from tui.lab.apiserver.rbac import Authorizer, attributes_of
+from tui.lab.apiserver.rbac import Authorizer, attributes_of, impersonated
 from tui.lab.apiserver.reads import get_object, list_objects, selection
 from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.reviews import review
@@ -126,7 +126,8 @@ class ApiServer:
             request.method, unquote(request.rel_url.raw_path), request.rel_url.raw_query_string, request.headers
         )
         try:
-            call.user = self._authenticator.user_of(_certificate(request), request.headers)
+            user = self._authenticator.user_of(_certificate(request), request.headers)
+            call.user = impersonated(self._authorizer, user, request.headers)
             if request.can_read_body:
                 call.body = await request.read()
             response = await self._answer(request, call)
@@ -289,6 +290,8 @@ class ApiServer:
                 return dict(discovery.VERSION), plain
             case [("healthz" | "livez" | "readyz") as name]:
                 return discovery.health(name, verbose=call.has("verbose"))
+            case ["healthz" | "livez" | "readyz", *rest] if "/".join(rest) in discovery.HEALTH_CHECKS:
+                return "ok"
             case ["api" | "apis"] if discovery.wants_aggregated(call):
                 return discovery.aggregated(core=parts == ["api"]), discovery.AGGREGATED
             case ["api"]:
