@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, replace
 
 from textual.app import ComposeResult
@@ -57,6 +58,7 @@ class CertificatesScreen(StepScreen):
 
     def content(self) -> ComposeResult:
         yield Static(id="need")
+        yield Static(id="nodes", classes="wide")
         with Vertical(id="ask"):
             yield Choices(id="source")
             with Vertical(id="path-part", classes="labelled"):
@@ -66,7 +68,6 @@ class CertificatesScreen(StepScreen):
                 yield Static(_("Name of the Secret in DataKit's namespace"), classes="muted")
                 yield Field(id="secret")
             yield Static(id="mount")
-        yield Static(id="nodes", classes="wide")
 
     def entered(self) -> None:
         self.trouble: WizardError | None = None
@@ -169,7 +170,9 @@ class CertificatesScreen(StepScreen):
         self.query_one("#secret-part").display = asked and source == "secret"
         self.query_one("#need", Static).update(self._need(needed))
         if asked:
-            self.query_one("#mount", Static).update(self._mount())
+            mount = self._mount()
+            self.query_one("#mount", Static).update(mount)
+            self.query_one("#mount").display = bool(mount.plain)
         if needed is not None and survey.datakit.pods:
             self.nodes = {}
             self._show_nodes()
@@ -192,9 +195,10 @@ class CertificatesScreen(StepScreen):
                     " near DataKit."
                 ),
             )
-        pairs = facts(
-            [(_("CA"), ", ".join(needed.tls.ca)), (_("Certificate"), needed.tls.cert), (_("Key"), needed.tls.key)]
-        )
+        paths = [*needed.tls.ca, needed.tls.cert, needed.tls.key]
+        directory = posixpath.dirname(needed.tls.cert)
+        names = [posixpath.basename(p) if posixpath.dirname(p) == directory else p for p in paths if p]
+        pairs = facts([(_("Directory"), directory), (_("Files"), ", ".join(names))])
         if not needed.tls.ca:
             warning = (glyph("warn") + " ", "$warning")
             return assemble(pairs, "\n", warning, _("Without a CA the server is not verified."))
@@ -206,7 +210,7 @@ class CertificatesScreen(StepScreen):
             return assemble("")
         mount = certificate_mount(answers, self._survey)
         if mount is None:
-            return assemble(_("Nothing is mounted in addition: the files are read through /rootfs."))
+            return assemble("")
         what = "Secret" if "secret" in mount.source else "hostPath"
         mode = _("read-only") if mount.read_only else _("writable, as in the tutorial")
         return assemble(

@@ -75,10 +75,10 @@ class WelcomeScreen(StepScreen):
             )
 
     def go_on_text(self) -> tuple[str, bool]:
-        if self.session.backend is None:
-            if self.given.practice:
-                return _("Go on as soon as the lab is ready"), True
-            return _("Choose the cluster"), True
+        if self.given.unopened:
+            return _("Try again"), True
+        if self.given.practice and self.session.backend is None:
+            return _("Go on as soon as the lab is ready"), True
         return _("Choose the cluster"), True
 
     def focus_first(self) -> None:
@@ -89,6 +89,12 @@ class WelcomeScreen(StepScreen):
         self.given.resume = event.choices.chosen is not None and event.choices.chosen.key == "resume"
 
     def action_go_on(self) -> None:
+        if self.given.unopened:
+            if not self.working.busy:
+                self.given.unopened = False
+                self.post_message(self.OpenAgain())
+                self.refresh_frame()
+            return
         self.wanted = True
         self.go_when_open()
 

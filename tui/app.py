@@ -172,14 +172,20 @@ class WizardApp(App[int]):
                 self.given.answers = await background.in_thread(lambda: flow.kept_answers(world.state_dir))
         except WizardError as error:
             welcome.working.finish("fail", error.what)
+            self.given.unopened = True
+            welcome.refresh_frame()
             self.show_error(error)
             return
+        self.given.unopened = False
         if world.lab is not None:
             seconds = time.monotonic() - began
             text = _("The practice lab is ready after {n:.1f} s; etcd: {etcd}.").format(n=seconds, etcd=world.lab.etcd)
             welcome.working.finish("ok", text)
         self._take(world)
         welcome.refresh_frame()
+
+    def on_step_screen_open_again(self, _message: StepScreen.OpenAgain) -> None:
+        self._open_world()
 
     def _take(self, world: World) -> None:
         """The world's own presets win over what was given: a lab's traces stay in its folder."""
@@ -280,15 +286,35 @@ class WizardApp(App[int]):
                         _(self.session.state(step.key).word),
                         lambda key=step.key: self.go(key),
                     )
+            offered: set[str] = set()
             for active in screen.active_bindings.values():
                 binding = active.binding
-                if binding.description and binding.id and binding.id != "leave" and active.enabled:
+                if not (binding.description and binding.id and active.enabled) or binding.action in offered:
+                    continue
+                offered.add(binding.action)
+                if binding.id != "leave":
                     yield SystemCommand(
                         _(binding.description),
                         _(binding.tooltip) if binding.tooltip else "",
                         lambda node=active.node, action=binding.action: self.call_later(self.run_action, action, node),
                     )
         yield SystemCommand(_("Leave"), _("Answers are kept; the wizard goes on from here next time"), self.ask)
+
+    def action_command_palette(self) -> None:
+        """The palette, still and in the person's language."""
+        from textual.command import CommandPalette
+
+        if isinstance(self.screen, StepScreen):
+            palette = CommandPalette(placeholder=_("A step or an action"), id="--command-palette")
+            self.push_screen(palette)
+            self.call_after_refresh(self._calm, palette)
+
+    def _calm(self, palette: Screen[object]) -> None:
+        """Nothing blinks, here neither."""
+        from textual.widgets import Input
+
+        for field in palette.query(Input):
+            field.cursor_blink = False
 
     # -- size
 

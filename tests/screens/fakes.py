@@ -113,6 +113,7 @@ def _daemon_set(cluster_name: str) -> Object:
         {"name": "ENV_K8S_NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
         {"name": "ENV_CLUSTER_NAME_K8S", "value": cluster_name},
         {"name": "ENV_GLOBAL_HOST_TAGS", "value": "host=__datakit_hostname,host_ip=__datakit_ip"},
+        {"name": "ENV_ENABLE_ELECTION", "value": "enable"},
         {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,mem,container"},
     ]
     return {
@@ -472,7 +473,9 @@ class FakeStudio:
         if not self.world.conf:
             return [[] for _query in queries]
         now = time.time() * 1000
-        tags = {"cluster_name_k8s": "lab", "instance": "cp-1:2381", "host": "cp-1"}
+        tags = {"instance": "cp-1:2381", "host": "cp-1"}
+        if "cluster_name_k8s" in self.world.conf:  # host tags do not reach points that are collected under election
+            tags["cluster_name_k8s"] = "lab"
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
         return [[Series(tags, ("time", "value"), rows)] for _query in queries]
 

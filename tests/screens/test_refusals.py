@@ -214,12 +214,19 @@ async def test_leaving_while_connecting_holds_nobody(tmp_path: Path) -> None:
 
 
 async def test_a_world_that_does_not_open(tmp_path: Path) -> None:
+    tries: list[int] = []
+
     def broken() -> wizard.World:
+        tries.append(1)
         raise UnreachableError("The lab did not start.", why="no port", remedy="See the log.")
 
     async with driving(tmp_path, open_world=broken) as drive:
         assert isinstance(drive.app.screen, ErrorPage)
         assert "The lab did not start." in drive.text
+        await drive.press("escape")
+        assert drive.next == "Try again"
+        await drive.press("enter")
+        assert len(tries) == 2
         await drive.press("escape", "q")
         assert drive.app.return_value == 0
 

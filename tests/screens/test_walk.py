@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from tests.screens.drive import driving
+from tests.screens.drive import Drive, driving
 from tests.screens.fakes import API_KEY, World
 from tui.core import receipts
 from tui.core.steps import COMING_STEPS, STEPS, StepState
@@ -161,3 +161,85 @@ async def test_a_cluster_without_name_asks_for_one(tmp_path: Path) -> None:
         await drive.until(lambda: 'cluster_name_k8s = "admin-prod-1"' in drive.screen.query_one("#editor").text)
         await drive.press("enter")
         assert drive.app.session.answers.cluster.name == "admin-prod-1"
+
+
+async def choose_strategy(drive: Drive, row: int) -> None:
+    """Choose a way to reach etcd by its row, with the arrows and Enter."""
+    await drive.press("up", "up", "up", *["down"] * row, "enter")
+
+
+async def test_certificates_are_looked_at_on_every_node(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await choose_strategy(drive, 1)
+        assert drive.app.session.answers.etcd.strategy == "node-tls"
+        await drive.to("certificates")
+        lines = {
+            line.split("│")[1].split()[0]: line
+            for line in drive.text.splitlines()
+            if "√" in line or "–" in line
+            if "│  cp-" in line or "│  worker" in line
+        }
+        assert set(lines) == {"cp-1", "worker-1", "worker-2", "worker-3"}
+        assert lines["cp-1"].count("√") == 4
+        assert "200" in lines["cp-1"]
+        assert "not needed here" in lines["worker-1"]
+        assert "healthcheck-client" in drive.text
+
+
+async def test_an_election_that_can_fall_on_a_worker_is_warned_of(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await choose_strategy(drive, 2)
+        await drive.to("certificates")
+        await drive.until(lambda: "3 nodes lack the files" in str(drive.screen.query_one("#nodes").content))
+
+
+async def test_a_secret_needs_its_name(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await choose_strategy(drive, 1)
+        await drive.to("certificates")
+        await drive.press("up", "end", "enter")
+        assert drive.app.session.answers.certificates.source == "secret"
+        assert drive.screen.query_one("#secret-part").display
+        drive.screen.query_one("#secret").focus()
+        await drive.type("etcd-client")
+        await drive.rest()
+        assert drive.app.session.answers.certificates.secret == "etcd-client"
+        assert "cannot be looked at before it is mounted" in str(drive.screen.query_one("#nodes").content)
+
+
+async def test_the_tutorial_to_the_letter_shows_its_traps_and_fails_verify(tmp_path: Path) -> None:
+    world = World.fresh()
+    world.time_scale = 200.0  # the checks wait for three intervals
+    async with driving(tmp_path, world=world) as drive:
+        await drive.to("etcd-conf")
+        await drive.press("up", "up", "up", "down", "down", "down")
+        assert "with its traps" in drive.text
+        assert drive.app.session.answers.etcd.strategy == "node-http"  # not chosen yet
+        await drive.press("enter")
+        assert drive.app.session.answers.etcd.strategy == "tutorial"
+        assert drive.app.session.answers.etcd.preset == "tutorial"
+        await drive.to("verify")
+        assert drive.app.session.report is not None
+        assert drive.app.session.report.verdict == "fail"
+        assert drive.next == "Check again"
+        assert drive.app.session.state("verify") is StepState.FAILED
+
+
+async def test_the_palette_goes_to_a_step_and_does_what_the_keys_do(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("workspace")
+        await drive.press("ctrl+p")
+        await drive.until(lambda: "Step: Verify" in drive.text or "A step or an action" in drive.text)
+        await drive.type("certif")
+        await drive.until(lambda: "Step: 1.3.2 Certificates" in drive.text)
+        await drive.press("enter")
+        await drive.until(lambda: drive.app.current == "certificates")
+        await drive.rest()
+        await drive.press("ctrl+p")
+        await drive.type("back")
+        await drive.until(lambda: "answers are kept" in drive.text)
+        await drive.press("enter")
+        await drive.until(lambda: drive.app.current == "etcd-conf")

@@ -34,7 +34,7 @@ class Given:
 
     `resume_step` and `resume_saved` are where and when a person left off, with `answers` as they were then; `resume` is
     whether they want to go on from there, `resumed` whether those answers were taken up. `practice`: a practice lab
-    is started. `command` is the line that starts this wizard again.
+    is started. `unopened`: what the wizard works on could not be opened. `command` is the line that starts this wizard again.
     """
 
     context: str = ""
@@ -49,4 +49,5 @@ class Given:
     resume: bool = True
     resumed: bool = False
     practice: bool = False
+    unopened: bool = False
     command: str = "datakit-wizard"

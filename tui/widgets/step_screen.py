@@ -150,6 +150,9 @@ class StepScreen(Screen[None]):
     class ShowHelp(Message):
         """The person asks for help."""
 
+    class OpenAgain(Message):
+        """What the wizard works on did not open; the person asks to try again."""
+
     class Saved(Message):
         """The answers or the place changed in a way worth keeping."""
 
