@@ -22,7 +22,7 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
-from tui.core.ports import Dashboard, Series, Studio
+from tui.core.ports import Budget, Dashboard, Series, Studio
 from tui.core.query import Query
 from tui.lab.studio import StudioServer
 
@@ -203,12 +203,43 @@ def test_dashboards(studio: StudioServer, client: StudioClient) -> None:
     assert client.find_dashboard(UUID) == made
     assert client.dashboards("监控") == [made]
     assert client.dashboards("docker") == []
-    assert client.export_dashboard(UUID)["main"] == TEMPLATE["main"]
+    for chart, ours in zip(client.export_dashboard(UUID)["main"]["charts"], TEMPLATE["main"]["charts"], strict=True):
+        assert ours.items() <= chart.items()
     client.delete_dashboard(UUID)
     client.delete_dashboard(UUID)  # gone already
     assert client.find_dashboard(UUID) is None
     with pytest.raises(NotFoundError):
         client.export_dashboard(UUID)
+
+
+def test_a_dashboards_template_is_replaced_and_its_words_too(studio: StudioServer, client: StudioClient) -> None:
+    client.create_dashboard(UUID, "x", TEMPLATE, identifier="mine", desc="before", tags=("a", "b"))
+    other = {**TEMPLATE, "main": {"charts": [{"name": "new", "type": "pie", "queries": [{"q": "y"}]}]}}
+    changed = client.update_dashboard(UUID, "y", other, identifier="mine", desc="after", tags=("a", "c"))
+    assert changed == Dashboard(UUID, "y", "mine", desc="after")
+    assert [chart["name"] for chart in client.export_dashboard(UUID)["main"]["charts"]] == ["new"]
+    answer = httpx.get(f"{studio.url}/api/v1/dashboards/{UUID}/get", headers={"DF-API-KEY": KEY}).json()["content"]
+    assert [tag["name"] for tag in answer["tag_info"][UUID]] == ["a", "c"]
+    assert answer["isPublic"] == 1
+    client.delete_dashboard(UUID)
+    with pytest.raises(NotFoundError):
+        client.update_dashboard(UUID, "y", other, identifier="mine")
+
+
+def test_the_budget_is_what_the_limit_leaves(studio: StudioServer) -> None:
+    now = [1000.0]
+    client = StudioClient(studio.url, KEY, clock=lambda: now[0], sleep=lambda _seconds: None)
+    assert client.budget() == Budget(20, 20, 0.0)
+    studio.faults.add("wrong-key")  # which the studio does not count
+    for _ in range(20):
+        with pytest.raises(KeyRejectedError):
+            client.workspace()
+        now[0] += 1
+    assert client.budget() == Budget(0, 20, 40.0)
+    now[0] += 40
+    assert client.budget() == Budget(1, 20, 0.0)
+    now[0] += 3600
+    assert client.budget() == Budget(20, 20, 0.0)
 
 
 def test_a_dashboard_is_public(studio: StudioServer, client: StudioClient) -> None:
@@ -239,6 +270,7 @@ def test_all_pages_are_read(client: StudioClient) -> None:
     for number in range(103):
         client.create_dashboard(views.dashboard_uuid("w", "etcd", str(number)), f"d{number}", TEMPLATE, identifier="")
     assert {item.name for item in client.dashboards()} == {f"d{number}" for number in range(103)}
+    assert [item.name for item in client.dashboards(most=100)] == [f"d{number}" for number in range(102, 2, -1)]
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_loopback(

@@ -28,6 +28,7 @@ from tui.core.errors import (
     UsageError,
     WizardError,
 )
+from tui.core.ports import Budget
 from tui.i18n import _
 
 ATTEMPTS = 3
@@ -61,6 +62,14 @@ class Limiter:
         """Wait until a request may be sent, and count it."""
         while wait := self._wait():
             self._sleep(wait)
+
+    def budget(self) -> Budget:
+        """What may be sent at once, and when one more may."""
+        with self._lock:
+            now = self._clock()
+            sent = sum(1 for time in self._times if time > now - self._period)
+            left = self._most - sent
+            return Budget(left, self._most, 0.0 if left else self._times[-sent] + self._period - now)
 
     def _wait(self) -> float:
         """Seconds until a request may be sent; 0 counts it."""
@@ -150,6 +159,10 @@ class OpenApi:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def budget(self) -> Budget:
+        """What the client's own rate limit leaves."""
+        return self._limiter.budget()
 
     def ask(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -24,7 +25,7 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
-from tui.core.ports import Dashboard, Series, Workspace
+from tui.core.ports import Budget, Dashboard, Series, Workspace
 from tui.core.query import PromQL
 from tui.i18n import _
 
@@ -108,8 +109,10 @@ class StudioClient:
         except NotFoundError:
             return None
 
-    def dashboards(self, search: str = "") -> list[Dashboard]:
-        """The workspace's dashboards, all pages of them; `search` is a part of the name."""
+    def dashboards(self, search: str = "", *, most: int | None = None) -> list[Dashboard]:
+        """The workspace's dashboards, all pages of them or `most`, those changed last first; `search` is a part of
+        the name.
+        """
         found: list[Dashboard] = []
         page = 1
         while True:
@@ -119,22 +122,28 @@ class StudioClient:
             content = self._api.ask("GET", "dashboards/list", query=query)
             rows = content if isinstance(content, list) else (content or {}).get("data") or []
             found += [self._dashboard(row) for row in rows]
-            if len(rows) < _PAGE:
-                return found
+            if len(rows) < _PAGE or (most is not None and len(found) >= most):
+                return found[:most]
             page += 1
 
-    def create_dashboard(self, uuid: str, name: str, template: Mapping[str, Any], *, identifier: str) -> Dashboard:
+    def create_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
         """Create it under a uuid of ours, so that it exists once however often this is called.
 
         After a failure that leaves the outcome open, the uuid is looked up before anything is sent again.
         """
         body = {
-            "name": name,
-            "desc": "",
-            "identifier": identifier,
+            **_about(name, identifier, desc, tags),
             "templateInfo": dict(template),
             "specifyDashboardUUID": uuid,
-            "isPublic": 1,  # else only the key sees it, and no person does
         }
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -149,6 +158,23 @@ class StudioClient:
                     raise
         raise AssertionError("unreachable")
 
+    def update_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
+        """Import the template over the one that is there, then set name, description and tags. Both may be sent
+        twice. Raises NotFoundError.
+        """
+        path = f"dashboards/{quote(uuid, safe='')}"
+        self._api.ask("POST", f"{path}/import", body={"templateInfo": dict(template)})
+        return self._dashboard(self._api.ask("POST", f"{path}/modify", body=_about(name, identifier, desc, tags)))
+
     def delete_dashboard(self, uuid: str) -> None:
         """Delete it; one that is gone already is fine."""
         try:
@@ -160,6 +186,10 @@ class StudioClient:
         """The dashboard's template as the studio holds it now. Raises NotFoundError."""
         content = self._api.ask("GET", f"dashboards/{quote(uuid, safe='')}/export")
         return content if isinstance(content, dict) else {}
+
+    def budget(self) -> Budget:
+        """What this client may send before the rate limit that the studio states."""
+        return self._api.budget()
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
         """The page of a dashboard in the console, its variables set; "" where the console's address is not known."""
@@ -178,8 +208,13 @@ class StudioClient:
     def _dashboard(self, content: Any) -> Dashboard:
         if not isinstance(content, dict) or not isinstance(content.get("uuid"), str):
             raise self._api.not_the_api(_("The answer names no dashboard."))
-        found = Dashboard(content["uuid"], str(content.get("name") or ""), str(content.get("identifier") or ""))
-        return Dashboard(found.uuid, found.name, found.identifier, self.link(found, {}))
+        found = Dashboard(
+            content["uuid"],
+            str(content.get("name") or ""),
+            str(content.get("identifier") or ""),
+            desc=str(content.get("desc") or ""),
+        )
+        return replace(found, url=self.link(found, {}))
 
     # Queries
 
@@ -223,6 +258,17 @@ class StudioClient:
             if message:
                 raise WizardError(_("The studio refused a query."), object=self.endpoint, why=str(message))
         return data
+
+
+def _about(name: str, identifier: str, desc: str, tags: Sequence[str]) -> dict[str, Any]:
+    """What is said of a dashboard beside its template."""
+    return {
+        "name": name,
+        "desc": desc,
+        "identifier": identifier,
+        "tagNames": list(tags),
+        "isPublic": 1,  # else only the key sees it, and no person does
+    }
 
 
 def _running(answer: Mapping[str, Any]) -> bool:

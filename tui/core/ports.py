@@ -272,12 +272,24 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard of the studio."""
+    """A dashboard of the studio. `desc` is its description, which people see too."""
 
     uuid: str
     name: str
     identifier: str = ""
     url: str = ""
+    desc: str = ""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What the studio's rate limit leaves: requests that may go at once, of how many in a period, and seconds
+    until one more may go (0 while some are left).
+    """
+
+    left: int
+    most: int
+    next_s: float
 
 
 @dataclass(frozen=True)
@@ -304,11 +316,43 @@ class Studio(Protocol):
 
     def find_dashboard(self, uuid: str) -> Dashboard | None: ...
 
-    def dashboards(self, search: str = "") -> list[Dashboard]: ...
+    def dashboards(self, search: str = "", *, most: int | None = None) -> list[Dashboard]:
+        """The dashboards, those changed last first; `most` of them, which saves requests."""
+        ...
 
-    def create_dashboard(self, uuid: str, name: str, template: Mapping[str, Any], *, identifier: str) -> Dashboard: ...
+    def create_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard: ...
+
+    def export_dashboard(self, uuid: str) -> dict[str, Any]:
+        """The template as the studio holds it now. Raises NotFoundError."""
+        ...
+
+    def update_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
+        """Put another template in the place of the one that is there; links that were shared stop working."""
+        ...
 
     def delete_dashboard(self, uuid: str) -> None: ...
+
+    def budget(self) -> Budget:
+        """What the rate limit leaves of the requests that this client may send."""
+        ...
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
         """The page of a dashboard in the console, "" where the console's address is not known."""

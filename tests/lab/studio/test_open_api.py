@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -11,7 +12,10 @@ from studio_http import KEY, TOKEN, Http
 from tui.lab.studio import StudioServer
 
 UUID = "dsbd_custom_" + "0" * 32
-TEMPLATE = {"title": "t", "main": {"charts": [{"name": "c", "type": "sequence", "queries": [{"q": "x"}]}]}}
+TEMPLATE: dict[str, Any] = {
+    "title": "t",
+    "main": {"charts": [{"name": "c", "type": "sequence", "queries": [{"q": "x"}]}]},
+}
 
 
 async def test_a_key_opens_its_workspace(http: Http) -> None:
@@ -98,7 +102,9 @@ async def test_dashboards_are_created_listed_read_exported_changed_and_deleted(h
 
     assert (await http.api("GET", f"dashboards/{UUID}/get"))[1]["content"]["identifier"] == "mine"
     exported = (await http.api("GET", f"dashboards/{UUID}/export"))[1]["content"]
-    assert (exported["title"], exported["main"]) == ("ETCD 监控视图", TEMPLATE["main"])
+    [chart] = exported["main"]["charts"]
+    assert (exported["title"], chart.pop("uuid")[:5]) == ("ETCD 监控视图", "chrt_")
+    assert chart == {**TEMPLATE["main"]["charts"][0], "chartGroupUUID": "", "prevGroupName": None}
     empty = {"title": "t", "main": {"charts": []}}
     assert (await http.api("POST", f"dashboards/{UUID}/import", {"templateInfo": empty}))[1]["content"][
         "chartPos"

@@ -82,7 +82,7 @@ class Dashboards:
             "mapping": body.get("mapping") or [],
             "extend": body.get("extend") or {},
             "iconSet": {},
-            "tag_info": {uuid: [{"id": f"tag_{tag}", "name": tag} for tag in body.get("tagNames") or []]},
+            "tag_info": _tags(uuid, body),
             "dashboardBindSet": [],
             **_charts(template),
             _HIDDEN: template,
@@ -95,9 +95,16 @@ class Dashboards:
         return envelope(_public(self._one(request)))
 
     async def export(self, request: web.Request) -> web.Response:
-        """The template, titled as the dashboard is named now."""
+        """The template, titled as the dashboard is named now, with the uuids that newer exports give charts."""
         dashboard = self._one(request)
-        return envelope({**dashboard[_HIDDEN], "title": dashboard["name"], "identifier": dashboard["identifier"]})
+        template = {**dashboard[_HIDDEN], "title": dashboard["name"], "identifier": dashboard["identifier"]}
+        if isinstance(template.get("main"), dict):
+            charts = [
+                {**chart, "uuid": own["chartUUID"], "chartGroupUUID": "", "prevGroupName": None}
+                for chart, own in zip(template["main"].get("charts", []), dashboard["chartPos"], strict=True)
+            ]
+            template["main"] = {**template["main"], "charts": charts}
+        return envelope(template)
 
     async def import_(self, request: web.Request) -> web.Response:
         """Overwrite the template; the uuid stays."""
@@ -106,7 +113,7 @@ class Dashboards:
         return self._keep({**dashboard, **_charts(template), _HIDDEN: template})
 
     async def modify(self, request: web.Request) -> web.Response:
-        """Change name, description, identifier or visibility; no template."""
+        """Change name, description, identifier, tags or visibility; no template."""
         dashboard, body = self._one(request), await json_body(request)
         if "name" in body:
             dashboard = {**dashboard, "name": _name(body), "old_name": dashboard["name"]}
@@ -114,6 +121,8 @@ class Dashboards:
             if key in body:
                 dashboard[key] = _text(body, key, most)
         dashboard.update({key: body[key] for key in ("isPublic", "mapping", "extend") if key in body})
+        if "tagNames" in body:
+            dashboard["tag_info"] = _tags(dashboard["uuid"], body)
         return self._keep(dashboard)
 
     async def delete(self, request: web.Request) -> web.Response:
@@ -143,6 +152,10 @@ def _number(request: web.Request, name: str, default: int) -> int:
     if not text.isdigit():
         raise ApiError(400, "ft.InvalidParameter", f"{name} is not a number")
     return int(text)
+
+
+def _tags(uuid: str, body: dict[str, Any]) -> dict[str, Any]:
+    return {uuid: [{"id": f"tag_{tag}", "name": tag} for tag in body.get("tagNames") or []]}
 
 
 def _name(body: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ CATEGORIES = frozenset(
         "profiling",
     }
 )
+_NAMESPACES = {"metric": "M", "object": "O", "logging": "L"}
 _MOST_BYTES = 32 << 20
 _BEAT_S, _FASTEST_BEAT_S = (
     4,
@@ -82,6 +83,12 @@ class Dataway:
         return leader.id if leader is not None and leader.until_s > self._clock() else ""
 
     def _check(self, request: web.Request) -> web.Response | None:
+    def depose(self, namespace: str = "default", successor: str = "") -> None:
+        """End the reign in a namespace; a `successor` from elsewhere then holds it for good, until deposed."""
+        self._leaders.pop(namespace, None)
+        if successor:
+            self._leaders[namespace] = Leader(successor, math.inf)
+
         given = request.query.get("token", "")
         if hmac.compare_digest(given.encode(), self._token.encode()):
             return None
@@ -102,16 +109,16 @@ class Dataway:
         try:
             text = (await _body(request)).decode()
             points = lineprotocol.decode(text)
-            if category == "metric":
-                self._keep(points)
+            if category in _NAMESPACES:
+                self._keep(points, _NAMESPACES[category])
         except (ValueError, OSError, EOFError, zlib.error) as error:
             return _refused(400, "dataway.invalidBody", str(error)[:500])
         return web.json_response({"content": {"points": len(points)}})
 
-    def _keep(self, points: Sequence[Point]) -> None:
+    def _keep(self, points: Sequence[Point], namespace: str) -> None:
         now = int(self._clock() * 1000)
         self._store.write(
-            Row(point.measurement, point.tags, field, kept, now if point.time_ms is None else point.time_ms)
+            Row(point.measurement, point.tags, field, kept, now if point.time_ms is None else point.time_ms, namespace)
             for point in points
             for field, value in point.fields.items()
             if (kept := _kept(value)) is not None
