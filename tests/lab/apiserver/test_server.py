@@ -143,3 +143,16 @@ async def test_acting_as_another_user_takes_a_right(server: ApiServer, authority
     ):
         assert answer.status == 403
         assert 'cannot impersonate resource "users"' in (await answer.json())["message"]
+
+
+async def test_the_last_finalizer_ends_the_wait(session: aiohttp.ClientSession, server: ApiServer) -> None:
+    path = "/api/v1/namespaces/datakit/configmaps"
+    await (await session.post(path, json={"metadata": {"name": "kept", "finalizers": ["example.com/wait"]}})).read()
+    async with session.delete(f"{path}/kept") as answer:
+        assert (await answer.json())["metadata"]["deletionTimestamp"]
+    before = server.store.revision
+    headers = {"Content-Type": "application/merge-patch+json"}
+    body = '{"metadata": {"finalizers": null}}'
+    async with session.patch(f"{path}/kept", data=body, headers=headers) as answer:
+        assert answer.status == 200
+    assert [change.kind for change in server.store.since("configmaps", before)] == ["DELETED"]

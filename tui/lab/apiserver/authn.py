@@ -31,23 +31,31 @@ def server_context(cert: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
     if hasattr(context, "_msg_callback"):
         # The one way in which Python's ssl lets a certificate of an unknown CA pass: to trust it when it is presented.
         # That grants nothing: Authenticator decides by its own CA alone.
-        setattr(context, "_msg_callback", lambda *message: _trust_presented(context, *message))  # noqa: B010
+        setattr(context, "_msg_callback", _Presented(context))  # noqa: B010
     return context
 
 
-def _trust_presented(
-    context: ssl.SSLContext, _: Any, direction: str, version: int, content: int, message: int, data: bytes
-) -> None:
-    """Let the handshake go on for the client certificate in a Certificate message."""
-    if direction != "read" or content != _HANDSHAKE or message != _CERTIFICATE:
-        return
-    at = 4
-    if version == ssl.TLSVersion.TLSv1_3:
-        at += 1 + data[at]  # the request context
-    if int.from_bytes(data[at : at + 3], "big"):
+class _Presented:
+    """Lets the handshake go on for whatever client certificate a Certificate message holds."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._seen: set[bytes] = set()
+
+    def __call__(self, _: Any, direction: str, version: int, content: int, message: int, data: bytes) -> None:
+        if direction != "read" or content != _HANDSHAKE or message != _CERTIFICATE:
+            return
+        at = 4
+        if version == ssl.TLSVersion.TLSv1_3:
+            at += 1 + data[at]  # the request context
+        if not int.from_bytes(data[at : at + 3], "big"):
+            return
         size = int.from_bytes(data[at + 3 : at + 6], "big")
-        with contextlib.suppress(ssl.SSLError):  # one that cannot be read fails the handshake anyway
-            context.load_verify_locations(cadata=data[at + 6 : at + 6 + size])
+        der = data[at + 6 : at + 6 + size]
+        if der not in self._seen:
+            with contextlib.suppress(ssl.SSLError):  # one that cannot be read fails the handshake anyway
+                self._context.load_verify_locations(cadata=der)
+            self._seen.add(der)
 
 
 class Authenticator:

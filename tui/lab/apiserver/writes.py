@@ -177,8 +177,8 @@ class Writer:
             return obj
         place, namespace = shelf_name(resource), meta.get("namespace", "")
         if meta.get("deletionTimestamp") and not meta.get("finalizers") and resource.kind not in ("Pod", "Namespace"):
-            self.store.put(place, obj)
-            return self.store.remove(place, namespace, meta["name"])
+            self.store.remove(place, namespace, meta["name"])
+            return obj
         return self.store.put(place, obj)
 
     def _check_version(self, call: Call, resource: Resource, obj: Obj, old: Obj) -> None:
