@@ -145,3 +145,20 @@ async def test_create_sends_protobuf(kubectl: Kubectl, server: ApiServer) -> Non
     assert role["rules"] == [{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]
     assert binding is not None
     assert binding["subjects"][0]["name"] == "u"
+
+
+async def test_get_and_watch(kubectl: Kubectl, server: ApiServer, tmp_path: Path) -> None:
+    command = ["get", "cm", "-w", "--no-headers", "--request-timeout=20s"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
+    child = await asyncio.create_subprocess_exec("kubectl", *command, env=env, stdout=asyncio.subprocess.PIPE)
+    assert child.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            while not server.store.shelf("configmaps").waiters:
+                await asyncio.sleep(0.02)
+            await kubectl("create", "configmap", "seen", "--from-literal=a=b")
+            line = (await child.stdout.readline()).decode()
+    finally:
+        child.kill()
+        await child.wait()
+    assert line.split()[:2] == ["seen", "1"]

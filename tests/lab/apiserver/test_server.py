@@ -156,3 +156,33 @@ async def test_the_last_finalizer_ends_the_wait(session: aiohttp.ClientSession, 
     async with session.patch(f"{path}/kept", data=body, headers=headers) as answer:
         assert answer.status == 200
     assert [change.kind for change in server.store.since("configmaps", before)] == ["DELETED"]
+
+
+async def test_a_deleted_namespace_is_emptied(
+    session: aiohttp.ClientSession, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.lab.apiserver.namespaces.EVERY", 0.01)
+    await (await session.post("/api/v1/namespaces/datakit/configmaps", json={"metadata": {"name": "a"}})).read()
+    async with session.delete("/api/v1/namespaces/datakit") as answer:
+        assert (await answer.json())["status"]["phase"] == "Terminating"
+    async with session.post("/api/v1/namespaces/datakit/configmaps", json={"metadata": {"name": "b"}}) as answer:
+        assert answer.status == 403
+        assert (await answer.json())["details"]["causes"][0]["reason"] == "NamespaceTerminating"
+    async with asyncio.timeout(5):
+        while server.store.items("configmaps", "datakit"):
+            await asyncio.sleep(0.01)
+    pod = server.store.get("pods", "datakit", "web")
+    assert pod is not None
+    assert pod["metadata"]["deletionTimestamp"]
+    server.store.remove("pods", "datakit", "web")  # what its kubelet does
+    async with asyncio.timeout(5):
+        while server.store.get("namespaces", "", "datakit"):
+            await asyncio.sleep(0.01)
+
+
+async def test_finalizing_a_namespace_by_hand(session: aiohttp.ClientSession, server: ApiServer) -> None:
+    await (await session.delete("/api/v1/namespaces/datakit")).read()
+    body = {"metadata": {"name": "datakit"}, "spec": {"finalizers": []}}
+    async with session.put("/api/v1/namespaces/datakit/finalize", json=body) as answer:
+        assert answer.status == 200
+    assert server.store.get("namespaces", "", "datakit") is None

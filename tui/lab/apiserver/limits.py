@@ -4,10 +4,10 @@
   DaemonSet, ControllerRevision, Role, ClusterRole, RoleBinding, ClusterRoleBinding, Lease, and the access reviews.
   The other kinds that discovery lists have no objects: lists of them are empty, a GET is 404, a write is 501.
 - Subresources: status of the kinds above; log, exec and proxy of pods. The others (scale, eviction, binding, attach,
-  portforward, ephemeralcontainers, resize, token, finalize, proxy of nodes and services) are 501.
+  portforward, ephemeralcontainers, resize, token, proxy of nodes and services) are 501.
 - Events are kept as v1; events.k8s.io/v1 shows them, and refuses writes with 501.
 - exec is served over websockets alone, SPDY is 501.
-- No garbage collector and no namespace controller: what waits for a finalizer stays until somebody removes it.
+- No garbage collector: what waits for a finalizer stays until somebody removes it. Namespaces are emptied and go.
 - No bearer tokens are issued, so every token is 401. No webhooks, no custom resources, no aggregated APIs.
 """
 

@@ -28,6 +28,7 @@ from tui.lab.apiserver.bodies import decode_value, json_problem
 from tui.lab.apiserver.call import Call, read_call
 from tui.lab.apiserver.kubelets import Kubelets
 from tui.lab.apiserver.limits import REVIEWS, refuse_write
+from tui.lab.apiserver.namespaces import NamespaceCleaner
 from tui.lab.apiserver.patches import patch
 from tui.lab.apiserver.rbac import Authorizer, attributes_of, impersonated
 from tui.lab.apiserver.reads import get_object, list_objects, selection
@@ -70,6 +71,7 @@ class ApiServer:
         self._authenticator = authn.Authenticator(client_ca)
         self._authorizer = Authorizer(self.store)
         self._writer = Writer(self.store)
+        self._cleaner = NamespaceCleaner(self._writer, graceful=kubelets is not None)
         self._stopping = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self.seed(bootstrap.objects(), manager="kube-apiserver")
@@ -112,6 +114,7 @@ class ApiServer:
     async def stop(self) -> None:
         """End all watches and stop listening."""
         self._stopping.set()
+        self._cleaner.stop()
         for shelf in self.store.shelves.values():
             for waiter in shelf.waiters:
                 waiter.set()
@@ -204,7 +207,10 @@ class ApiServer:
             return _object(call, resource, obj, form, code)
         options = _delete_options(call)
         if call.verb == "delete":
-            return _object(call, resource, self._writer.delete(call, resource, options), form)
+            gone = self._writer.delete(call, resource, options)
+            if resource.plural == "namespaces" and not call.dry_run:
+                self._cleaner.begin(call.name)
+            return _object(call, resource, gone, form)
         return _json(self._delete_all(call, resource, options), form)
 
     def _delete_all(self, call: Call, resource: Resource, options: Obj) -> Obj:
@@ -238,6 +244,8 @@ class ApiServer:
                 return _object(call, resource, self._writer.replace(call, resource), form)
             obj, code = patch(self._writer, self._authorizer, call, resource)
             return _object(call, resource, obj, form, code)
+        if resource.plural == "namespaces" and call.subresource == "finalize":
+            return _object(call, resource, self._writer.finalize(call, resource), media.negotiate(call))
         refuse_write(resource, call.subresource)
         raise errors.method_not_allowed()
 

@@ -153,6 +153,20 @@ class Writer:
         target = target_of(resource, call.subresource)
         return self.update_object(call, resource, managers.update(target, old, obj, call.manager), old)
 
+    def finalize(self, call: Call, resource: Resource) -> Obj:
+        """PUT of a namespace's finalizers; without any, one that is being deleted is gone."""
+        obj = read_object(call, resource, "UpdateOptions")
+        check_place(call, obj["metadata"])
+        old = self.find(call, resource)
+        self._check_version(call, resource, obj, old)
+        new = {**old, "spec": obj["spec"]}
+        if new == old or call.dry_run:
+            return new
+        if old["metadata"].get("deletionTimestamp") and not new["spec"].get("finalizers"):
+            self.store.remove(shelf_name(resource), "", call.name)
+            return new
+        return self.store.put(shelf_name(resource), new)
+
     def update_object(self, call: Call, resource: Resource, obj: Obj, old: Obj) -> Obj:
         """Validate and store a changed object that has its managedFields already; no change leaves the version."""
         self._check_version(call, resource, obj, old)
