@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from tui.core.errors import UsageError
 from tui.i18n import _
@@ -45,6 +46,7 @@ def cluster_name(value: str) -> str:
     return value
 
 
+@lru_cache(maxsize=1024)
 def identifier(name: str) -> str:
     """A measurement, field or tag in backticks. Raises UsageError for a name that could break out of them."""
     if not name or any(character in "`#\\" or not character.isprintable() for character in name):
@@ -52,6 +54,7 @@ def identifier(name: str) -> str:
     return f"`{name}`"
 
 
+@lru_cache(maxsize=1024)
 def literal(value: str) -> str:
     """A tag's value in single quotes. Raises UsageError for a value that could break out, or be taken for
     a variable.

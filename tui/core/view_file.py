@@ -277,15 +277,15 @@ def _check(view: View) -> None:
     if not view.coming and not view.panels:
         raise SchemaError(f"{view.key}: a view without panels can only be coming")
     _check_titles(view)
-    taken: dict[tuple[str, int, int], str] = {}
-    for panel in view.panels:
+    for at, panel in enumerate(view.panels):
         x, y, width, height = panel.place
         if x < 0 or y < 0 or width < 1 or height < 1 or x + width > COLUMNS:
             raise SchemaError(f"{view.key} {panel.key}: lies outside the grid")
-        for cell in ((panel.group, column, row) for column in range(x, x + width) for row in range(y, y + height)):
-            if cell in taken:
-                raise SchemaError(f"{view.key} {panel.key}: lies on {taken[cell]}")
-            taken[cell] = panel.key
+        for other in view.panels[:at]:
+            left, top, wide, high = other.place
+            beside = x >= left + wide or left >= x + width or y >= top + high or top >= y + height
+            if other.group == panel.group and not beside:
+                raise SchemaError(f"{view.key} {panel.key}: lies on {other.key}")
         try:
             panel.queries()
             for language in LANGUAGES:

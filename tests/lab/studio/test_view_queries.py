@@ -18,7 +18,7 @@ import pytest
 from tui.core import views
 from tui.core.query import Condition, PromQL, Query
 from tui.core.view_schema import CODES, Panel, View
-from tui.lab.studio import dql, evaluate, promql
+from tui.lab.studio import dql, evaluate, promql, promql_answer
 from tui.lab.studio.store import Row, Store
 
 BASE = 1_760_000_100_000  # on a bucket of five minutes
@@ -61,7 +61,7 @@ def ask(store: Store, text: str) -> dict[tuple[tuple[str, str], ...], float]:
     """The newest value of each series that answers, over the quarter of an hour before NOW."""
     request = evaluate.Request(NOW, NOW - 900_000, NOW, slimit=10_000)
     if isinstance(text, PromQL):
-        found = promql.answer(store, text, request, instant=True)
+        found = promql_answer.answer(store, text, request, instant=True)
     else:
         found = evaluate.answer(store, dql.parse(text), request)
     return {tuple(sorted(series["tags"].items())): series["values"][0][1] for series in found}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui.lab.studio.dql import Arithmetic, Eval, Formula, Moment, QueryError, Range, Select, Show, Statement
+from tui.lab.studio.dql_ast import Arithmetic, Eval, Formula, Moment, QueryError, Range, Select, Show, Statement
 from tui.lab.studio.store import SeriesKey, Store, Value
 
 Answer = list[dict[str, Any]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tui.lab.studio import dql, evaluate, promql
+from tui.lab.studio import dql, evaluate, promql_answer
 from tui.lab.studio.envelope import ApiError, envelope, json_body
 from tui.lab.studio.store import Store
 
@@ -87,7 +87,7 @@ class Queries:
             return evaluate.answer(self._store, dql.parse(text), frame)
         if qtype == "promql":
             instant = body.get("promqlType") == "instantQuery"
-            return promql.answer(self._store, text, frame, instant=instant)
+            return promql_answer.answer(self._store, text, frame, instant=instant)
         raise dql.QueryError(f"qtype {qtype} is not known here")
 
     def _frame(self, body: dict[str, Any]) -> evaluate.Request:
