@@ -18,6 +18,7 @@ from tui.i18n import LANGUAGES, _
 
 STRATEGIES = ("node-http", "node-tls", "elected", "tutorial", "none")
 PRESETS = ("tutorial", "recommended", "full")
+PLATFORMS = ("kubeadm", "rke2", "k3s")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -173,12 +174,35 @@ def parser() -> argparse.ArgumentParser:
         )
         one.add_argument("--seed", type=int, default=None, metavar="N", help=_("make the values repeatable"))
         one.add_argument("--fault", action="append", default=[], metavar="NAME", help=_("start with this fault"))
+    lab.add_argument(
+        "--control-planes",
+        "--etcd-members",
+        type=_count,
+        default=1,
+        metavar="N",
+        help=_("how many of the nodes are control plane, each with a member of etcd (default 1)"),
+    )
+    lab.add_argument("--platform", choices=PLATFORMS, default=PLATFORMS[0], help=_("whose layout the nodes have"))
+    lab.add_argument(
+        "--apiserver", action="store_true", help=_("on the real kube-apiserver and etcd of $KUBEBUILDER_ASSETS")
+    )
+    lab.add_argument(
+        "--objects-only", type=_count, default=None, metavar="N", help=_("N nodes and pods as objects, no agents")
+    )
     lab.add_argument("--list-faults", action="store_true", help=_("name the faults and exit"))
     lab.add_argument("--bare", action="store_true", help=_("the control plane alone: no nodes, no DataKit"))
     lab.add_argument(
         "--user", action="append", default=[], metavar="NAME", help=_("a client certificate for this user")
     )
     lab.add_argument("-o", "--output", choices=("text", "json"), default="text", help=_("form of --list-faults"))
+    on_lab = lab.add_subparsers(dest="lab_action", metavar=_("action"), title=_("on the running lab"))
+    text = _("put a fault into the running lab, or take it out again")
+    switch = on_lab.add_parser("fault", help=text, description=text, parents=[common], allow_abbrev=False)
+    switch.add_argument("change", choices=("set", "clear"))
+    switch.add_argument("name", metavar="NAME")
+    switch.add_argument(
+        "--lab", default="", metavar="FOLDER", help=_("the lab's folder (default: the newest running lab of yours)")
+    )
 
     answers = verb("answers", _("print the answers file that would be proposed for this cluster"))
     answers.add_argument("--strategy", choices=STRATEGIES, default="", help=_("how etcd is scraped"))

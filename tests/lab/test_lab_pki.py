@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from pathlib import Path
 
 import pytest
@@ -63,14 +62,6 @@ def test_a_worker_has_the_clusters_ca_and_nothing_of_etcd(tmp_path: Path) -> Non
     Pki.create().write_worker(worker.root)
     assert worker.path("/etc/kubernetes/pki/ca.crt").is_file()
     assert not worker.path(ETCD_FOLDER).exists()
-
-
-def test_faulty_certificates(tmp_path: Path) -> None:
-    (node,) = make_nodes(tmp_path, 1)
-    past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=3)
-    Pki.create().write_control_plane(node.root, node.name, node.ip, etcd_expires=past, peer=False)
-    assert certificate(node, "healthcheck-client").not_valid_after_utc < datetime.datetime.now(datetime.UTC)
-    assert not node.path(f"{ETCD_FOLDER}/peer.crt").exists()
 
 
 def test_pairs_do_not_show_their_keys() -> None:

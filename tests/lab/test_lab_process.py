@@ -197,7 +197,7 @@ def test_bare(tmp_path: Path) -> None:
     ("arguments", "text"),
     [
         (["--fault", "nope"], "There is no such fault: nope"),
-        (["--nodes", "27"], "These options make no lab."),
+        (["--nodes", "1001"], "These options make no lab."),
         (["--interval", "1ms"], "The interval must be at least"),
     ],
 )

@@ -27,12 +27,18 @@ LAB_STOP_S = 10.0
 
 
 def lab(options: argparse.Namespace) -> int:
-    """Run the practice lab in this process until it is told to stop."""
+    """Run the practice lab in this process until it is told to stop, or change a fault of the one that runs."""
+    if options.lab_action == "fault":
+        return _change_fault(options)
     from tui.lab.main import LabOptions, run
 
     return run(
         LabOptions(
             nodes=options.nodes,
+            control_planes=options.control_planes,
+            platform=options.platform,
+            apiserver=options.apiserver,
+            objects_only=options.objects_only or 0,
             interval_s=options.interval,
             seed=options.seed,
             faults=tuple(options.fault),
@@ -42,6 +48,22 @@ def lab(options: argparse.Namespace) -> int:
             output=options.output,
         )
     )
+
+
+def _change_fault(options: argparse.Namespace) -> int:
+    """Set or clear a fault of a running lab; says on stdout how it stands."""
+    from tui.lab import control, faults
+
+    fault = faults.named(options.name)
+    answer = control.ask(control.find_lab(options.lab or options.kubeconfig or ""), options.change, fault.name)
+    if options.output == "json":
+        print(json.dumps(answer))
+    elif answer["state"] == "waiting":
+        print(_("{name}: set; it shows as soon as an etcd.conf is in use").format(name=fault.name))
+    else:
+        told = _("{name}: set") if answer["state"] == "set" else _("{name}: cleared")
+        print(told.format(name=fault.name))
+    return Exit.OK
 
 
 def wizard(options: argparse.Namespace) -> int:

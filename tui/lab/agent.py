@@ -38,7 +38,7 @@ _MAX_LOG_BYTES = 4 * 1024 * 1024
 
 
 class Agent:
-    """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time)."""
+    """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time), `clock` is its node's."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Agent:
         scale: float,
         rng: random.Random,
         election_delay_s: float = 0.0,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.container = container
         self.network = network
@@ -57,6 +58,7 @@ class Agent:
         self.state = agentapi.State(self.settings, self.counters, agentapi.Election(status))
         self.instances: list[PromInstance] = []
         self._scale = scale
+        self._clock = clock
         self._rng = rng
         self._election_delay_s = election_delay_s
         self._uploader = Uploader(self.settings, network, self.counters, self.log, scale)
@@ -154,6 +156,7 @@ class Agent:
                 self.log,
                 self._scale,
                 self._paused,
+                self._clock,
             )
             self.instances.append(PromInstance(path, each, around, self._rng.random()))
         names = _other_inputs(text) | _counted(loaded)

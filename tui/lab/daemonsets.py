@@ -367,7 +367,8 @@ def _runs_on(item: Object, node: Object) -> bool:
     labels = node["metadata"].get("labels") or {}
     if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
         return False
-    tolerations = spec.get("tolerations") or []
+    tolerations = [*(spec.get("tolerations") or [])]
+    tolerations += [{"key": key, "operator": "Exists", "effect": effect} for key, effect in _TOLERATIONS]
     taints = node["spec"].get("taints") or []
     return all(
         taint["effect"] == "PreferNoSchedule" or any(_tolerates(each, taint) for each in tolerations)

@@ -17,15 +17,16 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from tui.i18n import _
+from tui.lab.layouts import KUBEADM, Layout
 from tui.lab.network import Network, NetworkError, Socket, tls_context
 from tui.lab.nodes import Node
-from tui.lab.pki import ETCD_FOLDER
 from tui.lab.standin import StandIn
 
 CLIENT_PORT = 2379
@@ -58,11 +59,24 @@ class Etcd(Protocol):
 
     async def stop_member(self, node: str) -> None: ...
 
+    async def start_member(self, node: str) -> Member: ...
+
     async def stop(self) -> None: ...
 
 
+def open_ports(member: Member, network: Network) -> None:
+    """Let a member answer at its node's addresses."""
+    network.listen(member.node.name, "0.0.0.0", CLIENT_PORT, member.client)
+    network.listen(member.node.name, "127.0.0.1", METRICS_PORT, member.metrics)
+
+
 async def start_etcd(
-    binary: str | None, nodes: Sequence[Node], folder: Path, network: Network, rng: random.Random
+    binary: str | None,
+    nodes: Sequence[Node],
+    folder: Path,
+    network: Network,
+    rng: random.Random,
+    layout: Layout = KUBEADM,
 ) -> Etcd:
     """Start etcd on `nodes` and open its ports in the network; the stand-in where the binary is None or
     fails.
@@ -71,17 +85,16 @@ async def start_etcd(
     # A second try, since one of the ports may have been taken between finding it free and listening.
     for attempt in ("first", "second") if binary else ():
         try:
-            etcd = await RealEtcd.start(binary or "", nodes, folder / attempt, network)
+            etcd = await RealEtcd.start(binary or "", nodes, folder / attempt, network, layout)
             break
         except EtcdError as error:
             why = str(error)
     if etcd is None:
         if binary:
             print(_("etcd: {why}; the stand-in takes its place.").format(why=why), file=sys.stderr)
-        etcd = await StandInEtcd.start(nodes, rng)
+        etcd = await StandInEtcd.start(nodes, rng, layout)
     for member in etcd.members:
-        network.listen(member.node.name, "0.0.0.0", CLIENT_PORT, member.client)
-        network.listen(member.node.name, "127.0.0.1", METRICS_PORT, member.metrics)
+        open_ports(member, network)
     return etcd
 
 
@@ -90,29 +103,47 @@ class StandInEtcd:
 
     kind = "stand-in"
 
-    def __init__(self) -> None:
+    def __init__(self, nodes: Sequence[Node], rng: random.Random, layout: Layout) -> None:
         self.members: tuple[Member, ...] = ()
+        self._nodes = {node.name: node for node in nodes}
+        self._rng = rng
+        self._layout = layout
+        self._leader = nodes[0].name
         self._servers: dict[str, StandIn] = {}
 
     @classmethod
-    async def start(cls, nodes: Sequence[Node], rng: random.Random) -> StandInEtcd:
-        etcd = cls()
+    async def start(cls, nodes: Sequence[Node], rng: random.Random, layout: Layout = KUBEADM) -> StandInEtcd:
+        """Start a member on each node."""
+        etcd = cls(nodes, rng, layout)
         try:
             for node in nodes:
-                pki = node.path(ETCD_FOLDER)
-                server = StandIn(leader=node is nodes[0], rng=random.Random(rng.random()))
-                etcd._servers[node.name] = server
-                client, metrics = await server.start(pki / "server.crt", pki / "server.key", pki / "ca.crt")
-                etcd.members += (Member(node, Socket("127.0.0.1", client), Socket("127.0.0.1", metrics)),)
+                await etcd.start_member(node.name)
         except BaseException:
             await etcd.stop()
             raise
         return etcd
 
+    async def start_member(self, node: str) -> Member:
+        """Bring one member up, on new sockets; it leads only if nobody does."""
+        on, layout = self._nodes[node], self._layout
+        if self._leader not in self._servers:
+            self._leader = node
+        server = StandIn(leader=node == self._leader, rng=random.Random(self._rng.random()))
+        server_pair = on.path(f"{layout.server}.crt"), on.path(f"{layout.server}.key")
+        client, metrics = await server.start(*server_pair, on.path(f"{layout.ca}.crt"))
+        self._servers[node] = server
+        member = Member(on, Socket("127.0.0.1", client), Socket("127.0.0.1", metrics))
+        others = {each.node.name: each for each in self.members}
+        self.members = tuple((others | {node: member}).values())
+        return member
+
     async def stop_member(self, node: str) -> None:
-        """Take one member down."""
+        """Take one member down; where it led, the next one leads."""
         if server := self._servers.pop(node, None):
             await server.stop()
+        if node == self._leader and self._servers:
+            self._leader = next(iter(self._servers))
+            self._servers[self._leader].lead()
 
     async def stop(self) -> None:
         """Take all members down."""
@@ -143,18 +174,22 @@ class RealEtcd:
 
     kind = "etcd"
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, layout: Layout) -> None:
         self.members: tuple[Member, ...] = ()
         self._network = network
+        self._layout = layout
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._again: dict[str, Callable[[], Awaitable[asyncio.subprocess.Process]]] = {}
         self._writer: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, binary: str, nodes: Sequence[Node], folder: Path, network: Network) -> RealEtcd:
+    async def start(
+        cls, binary: str, nodes: Sequence[Node], folder: Path, network: Network, layout: Layout = KUBEADM
+    ) -> RealEtcd:
         """Start a member on each node. Raises EtcdError, with nothing left running, where it does not get
         ready.
         """
-        etcd = cls(network)
+        etcd = cls(network, layout)
         try:
             await etcd._start(binary, nodes, folder)
         except BaseException as error:
@@ -171,9 +206,9 @@ class RealEtcd:
         token = secrets.token_hex(8)
         for node in nodes:
             client, peer, metrics = triples[node.name]
-            self._processes[node.name] = await self._spawn(
-                binary, node, folder / node.name, (client, peer, metrics), cluster, token
-            )
+            spawn = partial(self._spawn, binary, node, folder / node.name, (client, peer, metrics), cluster, token)
+            self._again[node.name] = spawn
+            self._processes[node.name] = await spawn()
             sockets = (Socket("127.0.0.1", client), Socket("127.0.0.1", metrics))
             self.members += (Member(node, *sockets),)
         async with asyncio.timeout(_START_S):
@@ -185,8 +220,9 @@ class RealEtcd:
         self, binary: str, node: Node, folder: Path, ports: tuple[int, int, int], cluster: str, token: str
     ) -> asyncio.subprocess.Process:
         client, peer, metrics = ports
-        pki = node.path(ETCD_FOLDER)
-        folder.mkdir(parents=True, mode=0o700)
+        cert, key = (node.path(f"{self._layout.server}.{end}") for end in ("crt", "key"))
+        ca = node.path(f"{self._layout.ca}.crt")
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         arguments = {
             "name": node.name,
             "data-dir": folder / "data",
@@ -197,20 +233,20 @@ class RealEtcd:
             "initial-cluster": cluster,
             "initial-cluster-token": token,
             "listen-metrics-urls": f"http://127.0.0.1:{metrics}",
-            "cert-file": pki / "server.crt",
-            "key-file": pki / "server.key",
-            "trusted-ca-file": pki / "ca.crt",
+            "cert-file": cert,
+            "key-file": key,
+            "trusted-ca-file": ca,
             "client-cert-auth": "true",
-            "peer-cert-file": pki / "server.crt",
-            "peer-key-file": pki / "server.key",
-            "peer-trusted-ca-file": pki / "ca.crt",
+            "peer-cert-file": cert,
+            "peer-key-file": key,
+            "peer-trusted-ca-file": ca,
             "peer-client-cert-auth": "true",
             "heartbeat-interval": "50",
             "election-timeout": "500",
             "log-level": "error",
             "logger": "zap",
         }
-        with (folder / "log").open("wb") as log:
+        with (folder / "log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 binary,
                 *(f"--{name}={value}" for name, value in arguments.items()),
@@ -241,28 +277,40 @@ class RealEtcd:
 
     async def _write(self) -> None:
         """A little traffic, so that proposals and bytes move as they do under an API server."""
-        member = self.members[0]
-        pki = member.node.path(ETCD_FOLDER)
+        node, own = self.members[0].node, self._layout.own
         tls = tls_context(
-            (pki / "ca.crt").read_bytes(),
-            str(pki.parent / "apiserver-etcd-client.crt"),
-            str(pki.parent / "apiserver-etcd-client.key"),
+            node.path(f"{self._layout.ca}.crt").read_bytes(), *(str(node.path(own + end)) for end in (".crt", ".key"))
         )
         number = 0
         while True:
             number += 1
             key = base64.b64encode(f"/registry/leases/lab/{number % 20}".encode()).decode()
             value = base64.b64encode(secrets.token_bytes(64 + secrets.randbelow(448))).decode()
-            with contextlib.suppress(NetworkError):
-                await self._network.request(
-                    member.node.name,
-                    "POST",
-                    f"https://127.0.0.1:{CLIENT_PORT}/v3/kv/put",
-                    tls=tls,
-                    body=json.dumps({"key": key, "value": value}).encode(),
-                    timeout_s=5.0,
-                )
+            for member in self.members:  # as the API server does: the next one where one does not answer
+                try:
+                    await self._network.request(
+                        member.node.name,
+                        "POST",
+                        f"https://127.0.0.1:{CLIENT_PORT}/v3/kv/put",
+                        tls=tls,
+                        body=json.dumps({"key": key, "value": value}).encode(),
+                        timeout_s=5.0,
+                    )
+                    break
+                except NetworkError:
+                    continue
             await asyncio.sleep(_WRITE_EVERY_S)
+
+    async def start_member(self, node: str) -> Member:
+        """Start a member again, on its data and at its ports. Raises EtcdError."""
+        member = next(each for each in self.members if each.node.name == node)
+        self._processes[node] = await self._again[node]()
+        try:
+            async with asyncio.timeout(2 * _START_S):
+                await self._until_healthy(member)
+        except (OSError, TimeoutError) as error:
+            raise EtcdError(_("{binary} did not get ready").format(binary="etcd")) from error
+        return member
 
     async def stop_member(self, node: str) -> None:
         """Kill one member's process (nothing of it is to survive)."""

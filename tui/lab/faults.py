@@ -1,4 +1,4 @@
-"""Faults that the lab can start with: what goes wrong in real life, each leading to one check that names it."""
+"""What can be made to go wrong in the lab, as in real life; each fault leads to one check that names it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from tui.i18n import N_, _
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: what is broken, what a person notices, and the check that names the cause ("": the plan does)."""
+    """A fault: what is broken, what a person notices, and the id of the check that names the cause.
+
+    Some show only with certain strategies for etcd: `strategies` names them, the first one best, empty for all.
+    """
 
     name: str
     broken: str
     symptom: str
     check: str
+    strategies: tuple[str, ...] = ()
 
+
+_FILES = ("node-tls", "elected", "tutorial")
 
 FAULTS = (
     Fault(
@@ -25,18 +31,84 @@ FAULTS = (
         N_("The election falls on a worker, which has no certificates for etcd."),
         N_("With the strategies elected and tutorial nothing arrives, and no error shows."),
         "etcd/elected-node",
+        ("elected", "tutorial"),
     ),
     Fault(
-        "viewer-rights",
-        N_("The kubeconfig's current context is a user who may only look."),
-        N_("The plan can be seen in part, nothing can be applied, nothing executed in a pod."),
-        "cluster/rights",
+        "no-cluster-tag",
+        N_("Neither etcd.conf nor DataKit's environment names the cluster any more."),
+        N_("etcd's points carry no cluster_name_k8s: the cluster filter of its view stays empty."),
+        "etcd/election-tag",
     ),
     Fault(
-        "helm-owner",
-        N_("Helm owns the DaemonSet."),
-        N_("The next upgrade of the release may undo what is applied here."),
-        "",
+        "cluster-name-default",
+        N_("ENV_CLUSTER_NAME_K8S is back at its manifest's value, default."),
+        N_("The nodes' own data appears under the cluster default, etcd's under another name."),
+        "studio/cluster-tag",
+    ),
+    Fault(
+        "stale-subpath",
+        N_("etcd.conf was changed in the ConfigMap, and no pod was started anew."),
+        N_("The pods go on with the text they started with: a subPath mount never follows."),
+        "conf/fresh",
+    ),
+    Fault(
+        "missing-key-directory",
+        N_("The key etcd.conf is gone from the ConfigMap, while the DaemonSet still mounts it."),
+        N_("In the pods etcd.conf is an empty directory, the rollout looks fine, and nothing is collected."),
+        "conf/key",
+    ),
+    Fault(
+        "wrong-filter",
+        N_("metric_name_filter holds a name that no metric of etcd has."),
+        N_("The scrapes succeed and not one point of etcd is kept, not even up."),
+        "etcd/filter",
+    ),
+    Fault(
+        "histogram-dropped",
+        N_("metric_types has no histogram, and the filter names _bucket, which matches no family."),
+        N_("Latency panels never fill, everything else does."),
+        "etcd/filter",
+    ),
+    Fault(
+        "wrong-ca",
+        N_("The file of etcd's authority on the control-plane nodes holds another one's certificate."),
+        N_("The server is not trusted: up is 0, and etcd's metrics do not arrive."),
+        "etcd/answers",
+        _FILES,
+    ),
+    Fault(
+        "expired-cert",
+        N_("etcd's client certificates on the control-plane nodes have expired."),
+        N_("etcd refuses the connection; up is 0."),
+        "etcd/cert-dates",
+        _FILES,
+    ),
+    Fault(
+        "mismatched-pair",
+        N_("The keys of etcd's client certificates on the control-plane nodes belong to other ones."),
+        N_("The input never gets going: nothing arrives, not even up, and no error shows."),
+        "etcd/cert-pair",
+        _FILES,
+    ),
+    Fault(
+        "unreadable-cert",
+        N_("etcd's client certificates on the control-plane nodes have become directories."),
+        N_("The input never gets going: nothing arrives, not even up, and no error shows."),
+        "etcd/cert-readable",
+        _FILES,
+    ),
+    Fault(
+        "peer-cert-missing",
+        N_("The peer certificate and its key are missing on the control-plane nodes."),
+        N_("With the strategy tutorial nothing arrives, and no error shows."),
+        "etcd/elected-node",
+        ("tutorial",),
+    ),
+    Fault(
+        "wrong-port",
+        N_("etcd.conf names a port on which nothing listens."),
+        N_("Connections are refused: up is 0, and etcd's metrics do not arrive."),
+        "etcd/answers",
     ),
     Fault(
         "member-down",
@@ -45,16 +117,47 @@ FAULTS = (
         "etcd/answers",
     ),
     Fault(
-        "expired-cert",
-        N_("The client certificate healthcheck-client.crt has expired."),
-        N_("etcd refuses the connection; up is 0."),
-        "etcd/cert-dates",
+        "duplicate-scrape",
+        N_("A second input scrapes the same addresses under another source."),
+        N_("Each member has two series, and sums over them are twice what they should be."),
+        "etcd/duplicate",
     ),
     Fault(
-        "peer-cert-missing",
-        N_("peer.crt and peer.key are missing on the control-plane nodes."),
-        N_("With the strategy tutorial nothing arrives, and no error shows."),
+        "election-namespace-clash",
+        N_("Another cluster of the workspace holds the election of the namespace default."),
+        N_("No DataKit here is elected, so no elected input collects."),
         "etcd/elected-node",
+        ("elected", "tutorial"),
+    ),
+    Fault(
+        "helm-owner",
+        N_("Helm owns the DaemonSet and the ConfigMap."),
+        N_("The next upgrade of the release may undo what is applied here."),
+        "datakit/owner",
+    ),
+    Fault(
+        "argo-reverts",
+        N_("Argo CD replaces ConfigMap and DaemonSet by what its repository holds, again and again."),
+        N_("What is applied is gone moments later, and the pods roll back."),
+        "conf/key",
+    ),
+    Fault(
+        "viewer-rights",
+        N_("The kubeconfig's current context is a user who may only look."),
+        N_("The plan can be seen in part, nothing can be applied, nothing executed in a pod."),
+        "cluster/rights",
+    ),
+    Fault(
+        "pod-crashloop",
+        N_("DataKit ends with an error on one node whenever it starts."),
+        N_("Its pod is in CrashLoopBackOff, and its restart count grows."),
+        "datakit/ready",
+    ),
+    Fault(
+        "node-notready",
+        N_("The last node is off."),
+        N_("The node is NotReady, its DataKit is not available and sends nothing."),
+        "datakit/ready",
     ),
     Fault(
         "dataway-down",
@@ -69,27 +172,37 @@ FAULTS = (
         "dataway/uploaded",
     ),
     Fault(
+        "studio-rate-limit",
+        N_("The workspace's limit of requests is used up."),
+        N_("The studio refuses every request for the time being."),
+        "studio/key",
+    ),
+    Fault(
         "wrong-api-key",
         N_("The API key is not one of this workspace."),
         N_("The studio refuses every request."),
         "studio/key",
     ),
     Fault(
-        "studio-rate-limit",
-        N_("The workspace's limit of requests is used up."),
-        N_("The studio refuses every request for the time being."),
-        "studio/key",
+        "clock-skew",
+        N_("The clocks of the nodes are slow."),
+        N_("Points arrive, but with times long past: what looks at the last minutes sees none."),
+        "studio/fresh",
     ),
 )
 
 
+def named(name: str) -> Fault:
+    """The fault of a name. Raises UsageError where there is none."""
+    for fault in FAULTS:
+        if fault.name == name:
+            return fault
+    raise UsageError(
+        _("There is no such fault: {name}").format(name=name),
+        remedy=_("`datakit-wizard lab --list-faults` names them."),
+    )
+
+
 def check_names(names: Iterable[str]) -> frozenset[str]:
     """The names as a set. Raises UsageError where one is no fault."""
-    known = {fault.name for fault in FAULTS}
-    for name in names:
-        if name not in known:
-            raise UsageError(
-                _("There is no such fault: {name}").format(name=name),
-                remedy=_("`datakit-wizard lab --list-faults` names them."),
-            )
-    return frozenset(names)
+    return frozenset(named(name).name for name in names)

@@ -51,10 +51,13 @@ class NodeHooks:
         previous: bool = False,
     ) -> bytes:
         """What the container wrote to stdout: nothing, since DataKit logs to a file unless ENV_LOG is stdout."""
-        found, _ = self._container(namespace, pod, container)
-        if previous:
-            raise KubeletError(f'previous terminated container "{container}" in pod "{pod}" not found', 400)
         text = b""
+        if previous:
+            for kubelet in self._kubelets.values():
+                if (ended := kubelet.previous_log(namespace, pod, container)) is not None:
+                    return ended
+            raise KubeletError(f'previous terminated container "{container}" in pod "{pod}" not found', 400)
+        found, _ = self._container(namespace, pod, container)
         if found.env.get("ENV_LOG") == "stdout":
             with contextlib.suppress(OSError):
                 text = found.read(LOG_FILE)

@@ -9,14 +9,13 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from tui.core.errors import Exit, UsageError, WizardError
 from tui.i18n import _
 from tui.lab import faults
+from tui.lab.control import make_folder
 
 MIN_INTERVAL_S = 0.5
 _PARENT_POLL_S = 0.5
@@ -27,6 +26,10 @@ class LabOptions:
     """The command line of `lab`. `interval_s` is how long 60 s of a real cluster take here."""
 
     nodes: int = 4
+    control_planes: int = 1
+    platform: str = "kubeadm"
+    apiserver: bool = False
+    objects_only: int = 0
     interval_s: float = 60.0
     seed: int | None = None
     faults: tuple[str, ...] = ()
@@ -54,11 +57,10 @@ def run(options: LabOptions) -> int:
 def _list_faults(output: str) -> None:
     if output == "json":
         listed = [asdict(each) | {"broken": _(each.broken), "symptom": _(each.symptom)} for each in faults.FAULTS]
-        print(json.dumps(listed, ensure_ascii=False, indent=2))
+        print(json.dumps({"faults": listed}, ensure_ascii=False, indent=2))
         return
     for each in faults.FAULTS:
-        named = each.check or _("named by the plan")
-        print(f"{each.name}  ({named})\n    {_(each.broken)}\n    {_(each.symptom)}")
+        print(f"{each.name}  ({each.check})\n    {_(each.broken)}\n    {_(each.symptom)}")
 
 
 async def _run(options: LabOptions) -> int:
@@ -103,6 +105,8 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
     try:
         lab = Lab(
             nodes=options.nodes,
+            control_planes=options.control_planes,
+            platform=options.platform,
             interval_s=options.interval_s,
             seed=options.seed,
             faults=options.faults,
@@ -123,10 +127,11 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
 async def _bare(options: LabOptions, stop: asyncio.Event) -> None:
     """The control plane alone: no nodes, no controllers, a client certificate for the admin and each user."""
     from tui.lab import vendor, world
+    from tui.lab.kubeconfig import context_name, write_kubeconfig
     from tui.lab.pki import Pki, write_file
 
     pki = Pki.create()
-    folder = Path(tempfile.mkdtemp(prefix="datakit-wizard-lab-"))
+    folder = make_folder()
     server = None
     try:
         server = world.api_server(folder, pki.cluster, pki.api_server([]), None)
@@ -137,7 +142,7 @@ async def _bare(options: LabOptions, stop: asyncio.Event) -> None:
         write_file(ca, pki.cluster.pem)
         files = {name: pair.write(folder / "users", name) for name, pair in pairs.items()}
         kubeconfig = folder / "kubeconfig"
-        world.write_kubeconfig(
+        write_kubeconfig(
             kubeconfig,
             url,
             pki.cluster.pem,
@@ -149,7 +154,7 @@ async def _bare(options: LabOptions, stop: asyncio.Event) -> None:
         line = {
             "schema": world.SCHEMA,
             "kubeconfig": str(kubeconfig),
-            "contexts": {name: world.context_name(name) for name in pairs},
+            "contexts": {name: context_name(name) for name in pairs},
             "server": url,
             "ca": str(ca),
             "users": {name: {"cert": str(cert), "key": str(key)} for name, (cert, key) in files.items()},

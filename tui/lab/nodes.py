@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -11,10 +12,9 @@ from tui.i18n import _
 CONTROL_PLANE = "control-plane"
 WORKER = "worker"
 
-# The tutorial's first node is 172.16.0.229; the others follow.
-_NETWORK = "172.16.0."
-_FIRST = 229
-_LAST = 254
+# The tutorial's first node is 172.16.0.229; the others follow, in this network.
+_FIRST = ipaddress.IPv4Address("172.16.0.229")
+_MOST_NODES = 1000
 
 KUBELET_VERSION = "v1.36.2"
 
@@ -45,14 +45,11 @@ def make_nodes(folder: Path, count: int, control_planes: int = 1) -> tuple[Node,
 
     Raises ValueError where the numbers make no cluster.
     """
-    if not 1 <= control_planes <= count or count > _LAST - _FIRST + 1:
-        most = _LAST - _FIRST + 1
-        raise ValueError(_("A lab has 1 to {most} nodes, the first of them control plane.").format(most=most))
+    if not 1 <= control_planes <= count or count > _MOST_NODES:
+        text = _("A lab has 1 to {most} nodes, the first of them control plane.")
+        raise ValueError(text.format(most=_MOST_NODES))
     nodes = []
-    for index in range(count):
-        control = index < control_planes
-        name = f"cp-{index + 1}" if control else f"worker-{index - control_planes + 1}"
-        node = Node(name, f"{_NETWORK}{_FIRST + index}", CONTROL_PLANE if control else WORKER, folder / name)
+    for node in name_nodes(folder, count, control_planes):
         for directory in (
             "etc/kubernetes",
             "root",
@@ -65,6 +62,19 @@ def make_nodes(folder: Path, count: int, control_planes: int = 1) -> tuple[Node,
         (node.root / "etc/hostname").write_text(node.name + "\n")
         nodes.append(node)
     return tuple(nodes)
+
+
+def name_nodes(folder: Path, count: int, control_planes: int) -> list[Node]:
+    """Nodes with names, addresses and roles, and nothing on disk."""
+    nodes, address = [], _FIRST
+    for index in range(count):
+        control = index < control_planes
+        name = f"cp-{index + 1}" if control else f"worker-{index - control_planes + 1}"
+        nodes.append(Node(name, str(address), CONTROL_PLANE if control else WORKER, folder / name))
+        address += 1
+        while address.packed[3] in (0, 255):
+            address += 1
+    return nodes
 
 
 def node_object(node: Node, now: str) -> dict[str, Any]:
@@ -93,7 +103,7 @@ def node_object(node: Node, now: str) -> dict[str, Any]:
             ],
             "capacity": {"cpu": "4", "memory": "8131412Ki", "pods": "110"},
             "allocatable": {"cpu": "4", "memory": "8029012Ki", "pods": "110"},
-            "conditions": [_condition(*each, now) for each in _CONDITIONS],
+            "conditions": node_conditions(now),
             "nodeInfo": {
                 "architecture": "amd64",
                 "bootID": "",
@@ -116,6 +126,11 @@ _CONDITIONS = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+
+
+def node_conditions(now: str) -> list[dict[str, Any]]:
+    """The conditions of a node that is well."""
+    return [_condition(*each, now) for each in _CONDITIONS]
 
 
 def _condition(kind: str, status: str, reason: str, message: str, now: str) -> dict[str, Any]:

@@ -165,14 +165,15 @@ def etcd_names(node: str, ip: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Pki:
-    """The two authorities of a cluster made by kubeadm."""
+    """The authorities of a cluster. kubeadm has one for all of etcd; k3s and RKE2 have `etcd_peers` besides."""
 
     cluster: Authority
     etcd: Authority
+    etcd_peers: Authority
 
     @classmethod
     def create(cls) -> Pki:
-        return cls(Authority("kubernetes"), Authority("etcd-ca"))
+        return cls(Authority("kubernetes"), Authority("etcd-ca"), Authority("etcd-peer-ca"))
 
     def api_server(self, nodes: Sequence[tuple[str, str]]) -> Pair:
         """The API server's certificate, good for every (name, address) of the control plane and for the
@@ -192,15 +193,8 @@ class Pki:
         root: Path,
         node: str,
         ip: str,
-        *,
-        etcd_expires: datetime.datetime | None = None,
-        peer: bool = True,
     ) -> None:
-        """Lay out /etc/kubernetes/pki below `root` for a control-plane node.
-
-        `etcd_expires` sets the end of etcd's client certificate, `peer` False leaves the peer pair out (for
-        faults).
-        """
+        """Lay out /etc/kubernetes/pki below `root` for a control-plane node."""
         base = root / PKI_FOLDER.lstrip("/")
         etcd = root / ETCD_FOLDER.lstrip("/")
         self.cluster.pair.write(base, "ca")
@@ -209,10 +203,8 @@ class Pki:
         self.etcd.pair.write(etcd, "ca")
         names = etcd_names(node, ip)
         self.etcd.issue(node, names=names, server=True).write(etcd, "server")
-        if peer:
-            self.etcd.issue(node, names=names, server=True).write(etcd, "peer")
-        health = self.etcd.issue("kube-etcd-healthcheck-client", not_after=etcd_expires)
-        health.write(etcd, "healthcheck-client")
+        self.etcd.issue(node, names=names, server=True).write(etcd, "peer")
+        self.etcd.issue("kube-etcd-healthcheck-client").write(etcd, "healthcheck-client")
 
     def write_worker(self, root: Path) -> None:
         """A worker joined by kubeadm has the cluster's CA and nothing of etcd."""

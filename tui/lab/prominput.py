@@ -13,12 +13,12 @@ import base64
 import ssl
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tui.core.prom import collector
-from tui.core.prom.collector import Scrape
+from tui.core.prom.collector import Point, Scrape
 from tui.core.prom.conf import TLS, PromInput
 from tui.lab.container import Container
 from tui.lab.feeds import Counters, Log, Uploader
@@ -41,6 +41,7 @@ class Surroundings:
     log: Log
     scale: float
     paused: Callable[[PromInput], bool]
+    clock: Callable[[], float] = time.time
 
 
 @dataclass
@@ -97,21 +98,22 @@ class PromInstance:
             if scrape.body is None:
                 self._log("ERROR", "prom/input.go:251", f"Collect: {scrape.error}, ignored")
         settings = around.settings
+        now_ms = int(around.clock() * 1000)
         result = await asyncio.to_thread(
             collector.collect,
             self.input,
             lambda url: scrapes.get(url) or Scrape(None, error="not scraped"),
             host_tags=dict(settings.host_tags),
             election_tags=dict(settings.election_tags),
-            now_ms=int(time.time() * 1000),
+            now_ms=now_ms,
         )
         name = self.input.feed_name
         if result.points:
             around.counters.collected[self.input.source] += 1
             around.counters.collected_points[self.input.source] += len(result.points)
-            around.uploader.feed(name, result.points, feeds=max(1, len(result.ups)))
+            around.uploader.feed(name, _stamped(result.points, now_ms), feeds=max(1, len(result.ups)))
         if result.ups:
-            around.uploader.feed(f"{name}.up", result.ups, feeds=len(result.ups))
+            around.uploader.feed(f"{name}.up", _stamped(result.ups, now_ms), feeds=len(result.ups))
 
     async def _fetch(self, url: str) -> Scrape:
         if not url.startswith(("http://", "https://")):
@@ -146,6 +148,11 @@ class PromInstance:
 
     def _log(self, level: str, where: str, message: str) -> None:
         self.around.log(level, f"prom/{self.input.source}", where, message)
+
+
+def _stamped(points: Sequence[Point], now_ms: int) -> list[Point]:
+    """The points with the time of their collection, where they bring none of their own."""
+    return [point if point.time_ms is not None else replace(point, time_ms=now_ms) for point in points]
 
 
 def load_tls(tls: TLS, container: Container) -> ssl.SSLContext | None:

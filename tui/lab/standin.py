@@ -60,6 +60,10 @@ class Exposition:
             name, labels, value = match[1], match[2] or "", match[3]
             self._parts.append((name, labels, float(value), self._behaviour(name, types)))
 
+    def lead(self) -> None:
+        """The member whose values these are leads from now on."""
+        self._leader = True
+
     @staticmethod
     def _behaviour(name: str, types: dict[str, str]) -> str:
         if name == "process_start_time_seconds":
@@ -126,6 +130,10 @@ class StandIn:
         sample = (i18n.assets() / "samples" / SAMPLE).read_text()
         self._exposition = Exposition(sample, leader=leader, rng=rng)
         self._runner: web.AppRunner | None = None
+
+    def lead(self) -> None:
+        """This member is the leader from now on."""
+        self._exposition.lead()
 
     async def start(self, cert: Path, key: Path, ca: Path) -> tuple[int, int]:
         """Listen on two free loopback ports; returns (TLS, plain)."""

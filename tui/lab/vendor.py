@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 
 from tui.lab.client import Object
+from tui.lab.layouts import Layout
 from tui.lab.nodes import KUBELET_VERSION, Node
 from tui.lab.pki import ETCD_FOLDER
 from tui.lab.settings import VERSION
@@ -18,6 +19,7 @@ from tui.lab.settings import VERSION
 NAMESPACE = "datakit"
 CLUSTER_NAME = "lab"
 CONFIG_MAP = "datakit-conf"
+SELECTOR = "app=daemonset-datakit"
 CSA = "kubectl-client-side-apply"
 DATAWAY_HOST = "openway.lab.example"
 IMAGE = f"pubrepo.guance.com/datakit/datakit:{VERSION}"
@@ -169,8 +171,14 @@ def _pod_spec(token: str) -> Object:
     }
 
 
-def static_pods(node: Node, members: Sequence[Node]) -> list[tuple[Object, Object]]:
-    """etcd and kube-apiserver of a control-plane node as kubeadm 1.36 starts them: (pod, status) of each."""
+def static_pods(node: Node, members: Sequence[Node], layout: Layout) -> list[tuple[Object, Object]]:
+    """etcd and kube-apiserver of a control-plane node: (pod, status) of each. k3s runs both inside its own process,
+    RKE2 gives etcd a file of flags (rke2 pkg/podtemplate).
+    """
+    if not layout.in_pods:
+        return []
+    if layout.key == "rke2":
+        return _rke2_pods(node, layout)
     ip = node.ip
     pki = ETCD_FOLDER
     cluster = ",".join(f"{member.name}=https://{member.ip}:2380" for member in members)
@@ -225,6 +233,28 @@ def static_pods(node: Node, members: Sequence[Node]) -> list[tuple[Object, Objec
             {f"{annotation}kube-apiserver.advertise-address.endpoint": f"{ip}:6443"},
             {"k8s-certs": "/etc/kubernetes/pki"},
         ),
+    ]
+
+
+def _rke2_pods(node: Node, layout: Layout) -> list[tuple[Object, Object]]:
+    data = "/var/lib/rancher/rke2/server"
+    etcd = ["etcd", f"--config-file={data}/db/etcd/config"]
+    api_server = [
+        "kube-apiserver",
+        f"--advertise-address={node.ip}",
+        "--allow-privileged=true",
+        "--authorization-mode=Node,RBAC",
+        f"--etcd-cafile={layout.ca}.crt",
+        f"--etcd-certfile={layout.own}.crt",
+        f"--etcd-keyfile={layout.own}.key",
+        "--etcd-servers=https://127.0.0.1:2379",
+        "--secure-port=6443",
+    ]
+    image = "index.docker.io/rancher/hardened"
+    version = layout.kubelet.replace("+", "-")
+    return [
+        _static_pod(node, "etcd", f"{image}-etcd:v3.6.6-k3s1", etcd, {}, {"dir0": f"{data}/db/etcd"}),
+        _static_pod(node, "kube-apiserver", f"{image}-kubernetes:{version}", api_server, {}, {"dir0": f"{data}/tls"}),
     ]
 
 
@@ -313,10 +343,5 @@ def viewer_rights() -> list[Object]:
     ]
 
 
-def helm_released(item: Object) -> Object:
-    """The object as a Helm release holds it."""
-    metadata = item["metadata"]
-    labels = {**metadata.get("labels", {}), "app.kubernetes.io/managed-by": "Helm"}
-    release = {"meta.helm.sh/release-name": "datakit", "meta.helm.sh/release-namespace": NAMESPACE}
-    annotations = {**metadata.get("annotations", {}), **release}
-    return {**item, "metadata": {**metadata, "labels": labels, "annotations": annotations}}
+HELM_LABELS = {"app.kubernetes.io/managed-by": "Helm"}
+HELM_ANNOTATIONS = {"meta.helm.sh/release-name": "datakit", "meta.helm.sh/release-namespace": NAMESPACE}

@@ -5,43 +5,48 @@ agents.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
-import datetime
 import random
 import secrets
 import shutil
-import tempfile
-from collections.abc import Coroutine, Iterable, Mapping
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
+from tui.core.errors import UsageError
+from tui.i18n import _
 from tui.lab import vendor
 from tui.lab.agent import Agent
 from tui.lab.apiserver import ApiServer
+from tui.lab.audit import AuditLog
 from tui.lab.client import Client, Object
 from tui.lab.container import Container
+from tui.lab.control import Control, make_folder
 from tui.lab.daemonsets import DaemonSets
-from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, start_etcd
+from tui.lab.edits import Cluster
+from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
 from tui.lab.events import now
 from tui.lab.hooks import NodeHooks
-from tui.lab.kubelet import Kubelet
+from tui.lab.kubeconfig import context_name, write_kubeconfig
+from tui.lab.kubelet import Kubelet, watch_pods
+from tui.lab.layouts import Layout, dress, layout_of, write_certificates
 from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
 from tui.lab.studio import StudioServer
+from tui.lab.switches import Switches
 
 SCHEMA = "datakit-wizard/lab/v1"
-EXTENSION = "datakit-wizard/lab"
 
 # Agents that are not meant to win the election apply for it so much later (agent's time), and at least a
 # second of the clock, however fast time runs.
 _ELECTION_DELAY_S = 20.0
 _LEAST_DELAY_S = 1.0
-_ROLLOUT_S = 30.0
+_ROLLOUT_S = 60.0
+# Above this many nodes all kubelets share one connection and one watch: it is about their pods, not about themselves.
+_OWN_CONNECTIONS = 32
 
 
 class Lab:
@@ -56,6 +61,7 @@ class Lab:
         seed: int | None = None,
         faults: Iterable[str] = (),
         etcd_binary: str | None = None,
+        platform: str = "kubeadm",
     ) -> None:
         self.scale = 60.0 / interval_s
         self.folder = Path()
@@ -63,13 +69,20 @@ class Lab:
         self.network = Network()
         self.etcd: Etcd | None = None
         self.studio: StudioServer | None = None
+        self.cluster: Cluster  # from start() on
         self.kubelets: dict[str, Kubelet] = {}
         self.hooks = NodeHooks(self.kubelets, self.network)
         self._count = nodes, control_planes
-        self._faults = frozenset(faults)
+        self.layout: Layout = layout_of(platform)
+        self.pki = Pki.create()
+        self.skew_s = 0.0  # how much the nodes' clocks are slow
+        self.switches = Switches(self)
+        self._faults = tuple(dict.fromkeys(faults))
         self._etcd_binary = etcd_binary
         self._rng = random.Random(seed)
-        self._pki = Pki.create()
+        self._audit: AuditLog | None = None
+        self._control: Control | None = None
+        self._users: dict[str, Pair] = {}
         self._server: ApiServer | None = None
         self._clients: list[Client] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -77,7 +90,7 @@ class Lab:
 
     async def start(self) -> None:
         """Make and start everything; returns when DataKit runs on all nodes. Cleans up where that fails."""
-        self.folder = Path(tempfile.mkdtemp(prefix="datakit-wizard-lab-"))
+        self.folder = make_folder()
         try:
             await self._start()
         except BaseException:
@@ -86,13 +99,15 @@ class Lab:
 
     async def _start(self) -> None:
         self.nodes = make_nodes(self.folder / "nodes", *self._count)
-        self._write_certificates()
+        self._audit = AuditLog(self.folder / "audit.jsonl")
+        for node in self.nodes:
+            write_certificates(self.layout, self.pki, node)
         self._api_key, self._token = f"lab_{secrets.token_hex(16)}", f"tkn_{secrets.token_hex(16)}"
         for node in self.nodes:
             self.network.add_node(node.name, node.ip)
         members = [node for node in self.nodes if node.is_control_plane]
         etcd = asyncio.create_task(
-            start_etcd(self._etcd_binary, members, self.folder / "etcd", self.network, self._rng)
+            start_etcd(self._etcd_binary, members, self.folder / "etcd", self.network, self._rng, self.layout)
         )
         try:
             await self._start_studio()
@@ -103,39 +118,59 @@ class Lab:
             with contextlib.suppress(asyncio.CancelledError):
                 self.etcd = await etcd  # it may have been ready already; then stop() ends it
             raise
-        if "member-down" in self._faults:
-            await self._stop_member(members[-1])
         await self._until_rolled_out()
+        for name in self._faults:
+            await self.switches.set(name)
+        self._control = Control(self.folder, self._asked)
+        await self._control.start()
 
-    def _write_certificates(self) -> None:
-        expires = None
-        if "expired-cert" in self._faults:
-            expires = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=3)
-        for node in self.nodes:
-            if node.is_control_plane:
-                peer = "peer-cert-missing" not in self._faults
-                self._pki.write_control_plane(node.root, node.name, node.ip, etcd_expires=expires, peer=peer)
-            else:
-                self._pki.write_worker(node.root)
+    async def _asked(self, verb: str, name: str) -> dict[str, Any]:
+        """What `lab fault` asks of a running lab."""
+        if verb == "set":
+            shows = await self.switches.set(name)
+            state = "set" if shows else "waiting"
+        elif verb == "clear":
+            await self.switches.clear(name)
+            state = "clear"
+        else:
+            raise UsageError(_("The lab cannot do this: {verb}").format(verb=verb))
+        return {"fault": name, "state": state, "set": list(self.switches.names)}
 
-    async def _stop_member(self, node: Node) -> None:
+    async def stop_member(self, node: str) -> None:
+        """Take one etcd member down."""
         assert self.etcd is not None
-        await self.etcd.stop_member(node.name)
+        await self.etcd.stop_member(node)
         for port in (CLIENT_PORT, METRICS_PORT):
-            self.network.close_port(node.name, port)
+            self.network.close_port(node, port)
+
+    async def start_member(self, node: str) -> None:
+        """Bring it up again."""
+        assert self.etcd is not None
+        open_ports(await self.etcd.start_member(node), self.network)
+
+    def agents(self) -> list[Agent]:
+        """The agents that run."""
+        return [agent for kubelet in self.kubelets.values() for agent in kubelet.agents()]
+
+    @property
+    def other_authority(self) -> Authority:
+        """An authority that did not issue etcd's certificates: the cluster's own."""
+        return self.pki.cluster
 
     # The studio
 
     async def _start_studio(self) -> None:
         self.studio = StudioServer(str(self.folder / "studio.sqlite"), self._api_key, self._token, self.scale)
         url = await self.studio.start()
-        if "studio-rate-limit" in self._faults:
-            self.studio.faults.add("rate-limit")
-        given = secrets.token_hex(16) if "wrong-api-key" in self._faults else self._api_key
-        write_file(self.api_key_file, f"{given}\n".encode(), mode=0o600)
+        self.studio.audit = self._audit.studio if self._audit else None
+        write_file(self.api_key_file, f"{self._api_key}\n".encode(), mode=0o600)
         parts = urlsplit(url)
-        dataway = Socket("127.0.0.1", int(parts.port or 0), plain=True)
-        self.network.listen_outside(vendor.DATAWAY_HOST, 443, None if "dataway-down" in self._faults else dataway)
+        self._dataway = Socket("127.0.0.1", int(parts.port or 0), plain=True)
+        self.open_dataway()
+
+    def open_dataway(self) -> None:
+        """Let Dataway's name lead to the studio, from every node."""
+        self.network.listen_outside(vendor.DATAWAY_HOST, 443, self._dataway)
 
     @property
     def api_key_file(self) -> Path:
@@ -146,23 +181,29 @@ class Lab:
 
     async def _start_control_plane(self) -> None:
         pairs = [(node.name, node.ip) for node in self.nodes if node.is_control_plane]
-        serving = self._pki.api_server(pairs)
-        self._server = api_server(self.folder, self._pki.cluster, serving, self.hooks)
+        serving = self.pki.api_server(pairs)
+        audit = self._audit.control_plane if self._audit else None
+        self._server = api_server(self.folder, self.pki.cluster, serving, self.hooks, audit)
         self._server.seed(self._machine_objects(), manager="kubelet")
         self._url = await self._server.start()
-        admin = self._pki.user(vendor.ADMIN, vendor.ADMINS)
-        viewer = self._pki.user(vendor.VIEWER)
+        admin = self.pki.user(vendor.ADMIN, vendor.ADMINS)
+        self._users = {vendor.ADMIN: admin, vendor.VIEWER: self.pki.user(vendor.VIEWER)}
+        self.write_kubeconfig(vendor.ADMIN)
+        await self._create_objects(self._client("kubectl", admin))
+        self.cluster = Cluster(self._client("kubectl", self.pki.user("lab", "system:masters")))
+        await self._run_controllers()
+
+    def write_kubeconfig(self, current: str) -> None:
+        """Write the kubeconfig, the current context that of a user."""
         write_kubeconfig(
             self.kubeconfig,
             self._url,
-            self._pki.cluster.pem,
-            {vendor.ADMIN: admin, vendor.VIEWER: viewer},
-            current=vendor.VIEWER if "viewer-rights" in self._faults else vendor.ADMIN,
+            self.pki.cluster.pem,
+            self._users,
+            current=current,
             namespace=vendor.NAMESPACE,
             time_scale=self.scale,
         )
-        await self._create_objects(self._client("kubectl", admin))
-        await self._run_controllers()
 
     @property
     def kubeconfig(self) -> Path:
@@ -171,7 +212,7 @@ class Lab:
 
     def _client(self, user_agent: str, pair: Pair) -> Client:
         cert, key = pair.write(self.folder / "clients", secrets.token_hex(8))
-        tls = tls_context(self._pki.cluster.pem, str(cert), str(key))
+        tls = tls_context(self.pki.cluster.pem, str(cert), str(key))
         client = Client(self._url, tls, f"{user_agent}/v1.36.2 (linux/amd64)")
         self._clients.append(client)
         return client
@@ -180,13 +221,17 @@ class Lab:
         """Nodes and static pods, as their kubelets register them."""
         stamp = now()
         members = [node for node in self.nodes if node.is_control_plane]
-        pods = [pod | {"status": status} for node in members for pod, status in vendor.static_pods(node, members)]
-        return [*(node_object(node, stamp) for node in self.nodes), *pods]
+        pods = [
+            pod | {"status": status}
+            for node in members
+            for pod, status in vendor.static_pods(node, members, self.layout)
+        ]
+        return [*(dress(self.layout, node, node_object(node, stamp)) for node in self.nodes), *pods]
 
     async def _create_objects(self, admin: Client) -> None:
         """What people and Helm made before the wizard comes, owned as they would own it."""
         space = f"/api/v1/namespaces/{vendor.NAMESPACE}"
-        daemon_set = vendor.daemon_set(secrets.token_hex(16) if "wrong-token" in self._faults else self._token)
+        daemon_set = vendor.daemon_set(self._token)
         made: list[tuple[str, Object]] = [
             ("/api/v1/namespaces", vendor.namespace(vendor.NAMESPACE)),
             (f"{space}/serviceaccounts", vendor.service_account()),
@@ -194,11 +239,7 @@ class Lab:
             (f"/apis/apps/v1/namespaces/{vendor.NAMESPACE}/daemonsets", daemon_set),
         ]
         for path, item in made:
-            if "helm-owner" in self._faults and path.endswith(("daemonsets", "configmaps")):
-                await admin.send("POST", path, vendor.helm_released(item), query={"fieldManager": "helm"})
-            else:
-                applied = vendor.client_side_applied(item)
-                await admin.send("POST", path, applied, query={"fieldManager": vendor.CSA})
+            await admin.send("POST", path, vendor.client_side_applied(item), query={"fieldManager": vendor.CSA})
         rbac = "/apis/rbac.authorization.k8s.io/v1"
         for item in vendor.viewer_rights():
             plural = f"{item['kind'].lower()}s"
@@ -206,27 +247,38 @@ class Lab:
             await admin.send("POST", f"{rbac}{inside}/{plural}", item)
 
     async def _run_controllers(self) -> None:
-        manager = self._pki.user("system:kube-controller-manager", "system:masters")
+        masters = "system:masters"
+        manager = self.pki.user("system:kube-controller-manager", masters)
         self._spawn(DaemonSets(self._client("kube-controller-manager", manager)).run())
+        shared = None
+        if len(self.nodes) > _OWN_CONNECTIONS:
+            shared = self._client("kubelet", self.pki.user("system:node:lab", "system:nodes", masters))
         for node in self.nodes:
-            pair = self._pki.user(f"system:node:{node.name}", "system:nodes", "system:masters")
-            kubelet = Kubelet(node, self._client("kubelet", pair), self._make_agent, self.scale)
+            client = shared
+            if client is None:
+                pair = self.pki.user(f"system:node:{node.name}", "system:nodes", masters)
+                client = self._client("kubelet", pair)
+            kubelet = Kubelet(node, client, self._make_agent, self.scale)
             self.kubelets[node.name] = kubelet
             self._spawn(kubelet.run())
+            if shared is None:
+                selector = {"fieldSelector": f"spec.nodeName={node.name}"}
+                self._spawn(watch_pods(client, {node.name: kubelet}, selector))
+        if shared is not None:
+            self._spawn(watch_pods(shared, self.kubelets, {}))
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(job))
 
     def _make_agent(self, container: Container) -> Agent:
-        workers = [node for node in self.nodes if not node.is_control_plane]
-        preferred = workers[0] if "elected-on-worker" in self._faults and workers else self.nodes[0]
         delay = max(_ELECTION_DELAY_S, _LEAST_DELAY_S * self.scale)
         return Agent(
             container,
             self.network,
             scale=self.scale,
             rng=random.Random(self._rng.random()),
-            election_delay_s=0.0 if container.node == preferred else delay,
+            election_delay_s=0.0 if container.node == self.nodes[0] else delay,
+            clock=lambda: time.time() - self.skew_s,
         )
 
     async def _until_rolled_out(self) -> None:
@@ -246,6 +298,9 @@ class Lab:
 
     async def stop(self) -> None:
         """End everything and remove the folder. May be called twice."""
+        if self._control is not None:
+            await self._control.stop()
+        await self.switches.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -259,6 +314,8 @@ class Lab:
         if self.etcd is not None:
             await self.etcd.stop()
         await self.network.close()
+        if self._audit is not None:
+            self._audit.close()
         if self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -286,68 +343,21 @@ class Lab:
             "etcd": {"kind": self.etcd.kind, "members": members},
             "time_scale": self.scale,
             "folder": str(self.folder),
+            "platform": self.layout.key,
+            "faults": list(self.switches.names),
+            "audit": str(self.folder / "audit.jsonl"),
         }
 
 
-def api_server(folder: Path, authority: Authority, serving: Pair, hooks: NodeHooks | None) -> ApiServer:
+def api_server(
+    folder: Path,
+    authority: Authority,
+    serving: Pair,
+    hooks: NodeHooks | None,
+    audit: Callable[[Object], None] | None = None,
+) -> ApiServer:
     """An API server with this certificate, whose clients have certificates of the same authority."""
     cert, key = serving.write(folder / "server", "apiserver")
     ca = folder / "server" / "ca.crt"
     write_file(ca, authority.pem)
-    return ApiServer(server_cert=cert, server_key=key, client_ca=ca, kubelets=hooks)
-
-
-def context_name(user: str) -> str:
-    """The kubeconfig's context of one of the lab's users."""
-    return f"lab-{user}"
-
-
-def write_kubeconfig(
-    path: Path,
-    server: str,
-    ca: bytes,
-    users: Mapping[str, Pair],
-    *,
-    current: str,
-    namespace: str,
-    time_scale: float,
-) -> None:
-    """Write a kubeconfig (0600) with a context for each user, certificates inside."""
-
-    def encoded(pem: bytes) -> str:
-        return base64.b64encode(pem).decode()
-
-    extension = {"name": EXTENSION, "extension": {"timeScale": time_scale}}
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": context_name(current),
-        "clusters": [
-            {
-                "name": "lab",
-                "cluster": {
-                    "server": server,
-                    "certificate-authority-data": encoded(ca),
-                    "extensions": [extension],
-                },
-            }
-        ],
-        "contexts": [
-            {
-                "name": context_name(user),
-                "context": {"cluster": "lab", "user": context_name(user), "namespace": namespace},
-            }
-            for user in users
-        ],
-        "users": [
-            {
-                "name": context_name(user),
-                "user": {
-                    "client-certificate-data": encoded(pair.cert),
-                    "client-key-data": encoded(pair.key),
-                },
-            }
-            for user, pair in users.items()
-        ],
-    }
-    write_file(path, yaml.safe_dump(document, sort_keys=False).encode(), mode=0o600)
+    return ApiServer(server_cert=cert, server_key=key, client_ca=ca, kubelets=hooks, audit=audit)

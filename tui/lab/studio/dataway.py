@@ -61,6 +61,7 @@ class Dataway:
         self._clock = clock
         self._queries = queries
         self._leaders: dict[str, Leader] = {}
+        self.electable: Callable[[str], bool] = lambda candidate: True
         # Whole seconds of the agents' time, as the real one answers; they divide it by the scale.
         self._interval = max(_BEAT_S, round(_FASTEST_BEAT_S * time_scale))
         self._lease_s = _MISSED_BEATS * self._interval / time_scale
@@ -82,21 +83,21 @@ class Dataway:
         leader = self._leaders.get(namespace)
         return leader.id if leader is not None and leader.until_s > self._clock() else ""
 
-    def _check(self, request: web.Request) -> web.Response | None:
     def depose(self, namespace: str = "default", successor: str = "") -> None:
         """End the reign in a namespace; a `successor` from elsewhere then holds it for good, until deposed."""
         self._leaders.pop(namespace, None)
         if successor:
             self._leaders[namespace] = Leader(successor, math.inf)
 
+    def _check(self, request: web.Request) -> web.Response | None:
         given = request.query.get("token", "")
         if hmac.compare_digest(given.encode(), self._token.encode()):
             return None
         return _refused(403, "dataway.invalidToken", "the token is not this workspace's")
 
     async def write(self, request: web.Request) -> web.Response:
-        """Points in line protocol, plain or gzipped, times in ns. Categories other than metric are taken
-        and not kept.
+        """Points in line protocol, plain or gzipped, times in ns. Metrics, objects and logs are kept, other
+        categories are taken and not kept.
         """
         refused = self._check(request)
         if refused is not None:
@@ -138,13 +139,15 @@ class Dataway:
             return _refused(400, "dataway.invalidParameter", "id is empty")
         now = self._clock()
         leader = self._leaders.get(namespace)
-        if leader is None or leader.until_s <= now or leader.id == candidate:
+        free = leader is None or leader.until_s <= now or leader.id == candidate
+        if free and self.electable(candidate):
             leader = self._leaders[namespace] = Leader(candidate, now + self._lease_s)
+        holder = leader.id if leader is not None else ""
         content = {
-            "status": "success" if leader.id == candidate else "defeat",
+            "status": "success" if holder == candidate else "defeat",
             "namespace": namespace,
             "id": candidate,
-            "incumbency_id": leader.id,
+            "incumbency_id": holder,
             "interval": self._interval,
             "error_msg": "",
         }

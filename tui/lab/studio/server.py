@@ -56,7 +56,7 @@ class StudioServer:
 
     `time_scale` says how much faster than the clock its periods run: rate limits, retention, durations in
     queries and the election. `asked` is the audit of the last requests; `faults` holds names of FAULTS and
-    may change at any time.
+    may change at any time. `audit` is called once a request with user, method, path, status and error code.
     """
 
     def __init__(
@@ -85,6 +85,8 @@ class StudioServer:
         )
         self.asked: deque[Asked] = deque(maxlen=5000)
         self.faults: set[str] = set()
+        self.audit: Callable[[str, str, str, int, str], None] | None = None
+        self.dataway: Dataway | None = None  # from start() on
         self.url = ""
 
     def __repr__(self) -> str:
@@ -95,13 +97,14 @@ class StudioServer:
         self._store = store = Store(self._path, f"wksp_{uuid.uuid4().hex}")
         app = web.Application(middlewares=[self._front], client_max_size=16 << 20)
         queries = Queries(store, self._scale, self._clock, lambda: "async" in self.faults)
+        self.dataway = Dataway(store, self._token, self._scale, self._clock, queries)
         app.add_routes(
             [
                 web.get("/api/v1/const/check_ping", self._ping),
                 web.get("/api/v1/workspace/get", self._workspace),
                 *Dashboards(store).routes(),
                 *queries.routes(),
-                *Dataway(store, self._token, self._scale, self._clock, queries).routes(),
+                *self.dataway.routes(),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -155,6 +158,9 @@ class StudioServer:
 
     def _audit(self, request: web.Request, status: int, code: str) -> None:
         self.asked.append(Asked(int(self._clock() * 1000), request.method, request.path, status, code))
+        if self.audit is not None:
+            user = "api-key" if request.path.startswith("/api/") else "agent"
+            self.audit(user, request.method, request.path, status, code)
 
     async def _open_api(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if "slow" in self.faults:
