@@ -224,9 +224,19 @@ def parser() -> argparse.ArgumentParser:
     apply.add_argument("-f", "--filename", required=True, metavar="FILE", help=_("answers file, - for stdin"))
     apply.add_argument("--yes", action="store_true", help=_("do not ask"))
     apply.add_argument("--no-views", action="store_true", help=_("leave the monitoring views out"))
+    apply.add_argument(
+        "--force-field",
+        action="append",
+        default=[],
+        metavar="FIELD",
+        help=_("take this one field from its owner; plan names it"),
+    )
 
     undo = verb("undo", _("take back what a receipt did; without one, the newest not yet undone"))
     undo.add_argument("receipt", nargs="?", default="", metavar="RECEIPT", help=_("path of a receipt"))
+    undo.add_argument(
+        "--no-receipt", action="store_true", help=_("remove all that this tool added, whoever applied it")
+    )
     undo.add_argument("--yes", action="store_true", help=_("do not ask"))
 
     views = verb("views", _("the seven monitoring views"))
@@ -243,8 +253,8 @@ def parser() -> argparse.ArgumentParser:
     create.add_argument("keys", nargs="+", metavar="KEY")
     create.add_argument("--yes", action="store_true", help=_("do not ask"))
     create.add_argument("--cluster-name", default="", metavar="NAME", help=_("value of cluster_name_k8s"))
-    export = view_action("export", _("write the templates as files"))
-    export.add_argument("directory", metavar="DIR")
+    files = view_action("export", _("write the templates as files"))
+    files.add_argument("directory", metavar="DIR")
 
     preview = verb("preview", _("which points a conf makes of a scrape"))
     preview.add_argument("conf", metavar="CONF", help=_("the conf file, - for stdin"))
@@ -264,6 +274,10 @@ def parser() -> argparse.ArgumentParser:
         ("--env", _("an environment variable of the agent")),
     ):
         preview.add_argument(flag, action="append", type=_pair, default=[], metavar="K=V", help=what)
+
+    export = verb("export", _("write manifests, a kustomization, Helm values and dashboards for GitOps"))
+    export.add_argument("-f", "--filename", required=True, metavar="FILE", help=_("answers file, - for stdin"))
+    export.add_argument("directory", metavar="DIR")
 
     rbac = verb("rbac", _("print the Role that suffices"))
     rbac.add_argument("--verify-only", action="store_true", help=_("for check alone"))

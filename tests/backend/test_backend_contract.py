@@ -8,11 +8,10 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from control_planes import NO_SERVER, ControlPlane, practice, real, real_binaries
+from control_planes import ControlPlane
 
 from tui.backend import cluster as gateway
 from tui.backend.api_errors import CredentialsRefusedError
@@ -33,46 +32,6 @@ ROLE = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 US = "datakit-wizard"
 VENDOR = "kubectl-client-side-apply"
-
-
-@pytest.fixture(scope="module")
-def practice_plane() -> Iterator[ControlPlane]:
-    with practice() as plane:
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def real_plane() -> Iterator[ControlPlane]:
-    binaries = real_binaries()
-    if binaries is None:
-        pytest.skip(NO_SERVER)
-    with real(binaries) as plane:
-        yield plane
-
-
-@pytest.fixture(params=["lab", "real"])
-def plane(request: pytest.FixtureRequest) -> ControlPlane:
-    name = "practice_plane" if request.param == "lab" else "real_plane"
-    found: ControlPlane = request.getfixturevalue(name)
-    return found
-
-
-@pytest.fixture
-def admin(plane: ControlPlane) -> Cluster:
-    return plane.cluster("admin")
-
-
-@pytest.fixture
-def viewer(plane: ControlPlane) -> Cluster:
-    return plane.cluster("viewer")
-
-
-@pytest.fixture
-def namespace(admin: Cluster) -> str:
-    """A namespace of the test's own."""
-    name = f"t-{secrets.token_hex(4)}"
-    admin.apply(NAMESPACE, "", name, {}, manager="setup", dry_run=False)
-    return name
 
 
 def write(

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.core.objects import daemon_set
-from tui.core.ownership import FIELD_MANAGER, gitops_owner, managers, owned, owner_notes
+from tui.core.owners import (
+    KEEPS,
+    LEAVES,
+    MAY_REMOVE,
+    REMOVES,
+    SETS_BACK,
+    STOPS,
+    forced_effect,
+    forced_note,
+    gitops_owner,
+    owner_notes,
+    resync,
+    tools,
+)
+from tui.core.ownership import FIELD_MANAGER, managers, owned
 
 
 def ours(fields: dict[str, object]) -> dict[str, object]:
@@ -108,14 +126,66 @@ def test_managers_leave_out_status_and_ourselves() -> None:
     assert managers(obj) == [("kubectl-client-side-apply", "Update")]
 
 
-def test_owners_by_their_signs() -> None:
-    helm = daemon_set()
-    helm["metadata"]["annotations"] = {"meta.helm.sh/release-name": "datakit"}
-    assert gitops_owner(helm) == "Helm"
-    argo = daemon_set()
-    argo["metadata"]["managedFields"].append({"manager": "argocd-controller", "operation": "Apply"})
-    assert gitops_owner(argo) == "Argo CD"
-    fleet = daemon_set()
-    fleet["metadata"]["labels"]["objectset.rio.cattle.io/id"] = "x"
-    assert owner_notes(fleet)[0].startswith("Rancher Fleet")
+def marked(*managers: tuple[str, str], **annotations: str) -> dict[str, Any]:
+    """A DaemonSet with these managers and annotations alone."""
+    obj = daemon_set()
+    obj["metadata"]["managedFields"] = [{"manager": name, "operation": operation} for name, operation in managers]
+    obj["metadata"]["annotations"] = annotations
+    return obj
+
+
+@pytest.mark.parametrize(
+    ("obj", "name", "added", "forced"),
+    [
+        (marked(("helm", "Update")), "Helm 3", KEEPS, SETS_BACK),
+        (marked(("helm", "Apply")), "Helm 4", KEEPS, STOPS),
+        (marked(**{"meta.helm.sh/release-name": "datakit"}), "Helm", KEEPS, SETS_BACK),
+        (marked(("argocd-controller", "Apply")), "Argo CD", KEEPS, SETS_BACK),
+        (
+            marked(
+                **{
+                    "argocd.argoproj.io/tracking-id": "a:apps/DaemonSet:datakit/datakit",
+                    "argocd.argoproj.io/sync-options": "Prune=false, Replace=true",
+                }
+            ),
+            "Argo CD",
+            REMOVES,
+            SETS_BACK,
+        ),
+        (marked(**{"objectset.rio.cattle.io/id": "x"}), "Rancher Fleet", MAY_REMOVE, SETS_BACK),
+    ],
+)
+def test_owners_by_their_signs(obj: dict[str, Any], name: str, added: str, forced: str) -> None:
+    (tool,) = tools(obj)
+    assert (tool.name, tool.added, tool.forced) == (name, added, forced)
+    assert tool.sign in tool.note
+    assert gitops_owner(obj) == name
+    assert owner_notes(obj)[0].startswith(f"{name}: ")
+
+
+def test_a_label_of_helm_is_a_sign_too() -> None:
+    obj = daemon_set()
+    obj["metadata"]["labels"]["app.kubernetes.io/managed-by"] = "Helm"
+    assert gitops_owner(obj) == "Helm"
+    assert tools(obj)[0].sign == "app.kubernetes.io/managed-by=Helm"
+
+
+def test_kubectl_holds_no_source() -> None:
     assert gitops_owner(daemon_set()) == ""
+    assert [tool.name for tool in tools(daemon_set())] == ["kubectl apply"]
+
+
+@pytest.mark.parametrize(
+    ("manager", "operation", "effect", "word"),
+    [
+        ("kubectl-client-side-apply", "Update", SETS_BACK, "kubectl apply"),
+        ("kubectl-edit", "Update", LEAVES, "kubectl edit"),
+        ("Mozilla", "Update", LEAVES, "Rancher"),
+        ("somebody", "Apply", STOPS, "somebody"),
+    ],
+)
+def test_what_becomes_of_a_forced_value(manager: str, operation: str, effect: str, word: str) -> None:
+    obj = marked((manager, operation))
+    assert forced_effect(obj, manager, operation) == effect
+    assert word in forced_note(obj, manager, operation)
+    assert resync(manager)

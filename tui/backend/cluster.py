@@ -184,9 +184,10 @@ class KubernetesCluster:
         )
         return Applied(answer, warnings)
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete the object if it still has this uid. Raises StaleError where it has another, NotFoundError."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}}
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        """Delete the object if it still has this uid, and this version. Raises StaleError where not, NotFoundError."""
+        held = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": held}
         self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
 
     def allowed(self, wanted: Sequence[Access]) -> Verdicts:

@@ -26,6 +26,10 @@ def _command(verb: str | None) -> Callable[[argparse.Namespace], int]:
         from tui.commands import setup
 
         return {"answers": setup.answers, "plan": setup.plan, "apply": setup.apply, "undo": setup.undo}[verb]
+    if verb == "export":
+        from tui.commands import export
+
+        return export.export
     if verb == "check":
         from tui.commands import verify
 

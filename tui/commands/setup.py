@@ -11,16 +11,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tui.commands.connection import connect, consent, datakit, say, store, studio, studio_settings
+from tui.commands.connection import Connection, connect, consent, datakit, say, store, studio, studio_settings
 from tui.core import actions, reports
 from tui.core import answers as answers_file
 from tui.core import undo as undoing
 from tui.core.answers import Answers
 from tui.core.errors import CancelledError, Exit, UsageError, WizardError
 from tui.core.plan import CREATE, NOT_COMPARED, make_plan
+from tui.core.ports import CONFIG_MAP
 from tui.core.proposal import propose
-from tui.core.receipts import UNDONE, WRITTEN, load
-from tui.core.survey import cluster_uid, survey
+from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
+from tui.core.survey import CONFIG_MAP_NAME, cluster_uid, survey
+from tui.core.undo_elsewhere import without_receipt
+from tui.core.writes import read_live
 from tui.i18n import _
 
 T = TypeVar("T")
@@ -63,7 +66,9 @@ def plan(options: argparse.Namespace) -> int:
     given = read_answers(options.filename)
     connection = connect(options, given.cluster.context)
     found = studio(connection.backend, studio_settings(options, given), given)
-    made = make_plan(connection.cluster, survey(connection.cluster, datakit(options, connection, given)), given, found)
+    look = survey(connection.cluster, datakit(options, connection, given))
+    _tell_unfinished(look.uid, look.datakit.namespace)
+    made = make_plan(connection.cluster, look, given, found)
     if options.output == "json":
         print(json.dumps(reports.plan_document(made), ensure_ascii=False, indent=1))
     elif options.output == "yaml":
@@ -85,7 +90,8 @@ def apply(options: argparse.Namespace) -> int:
     else:
         given = replace(given, views=replace(given.views, create=()))
     look = survey(connection.cluster, datakit(options, connection, given))
-    made = make_plan(connection.cluster, look, given, client)
+    _tell_unfinished(look.uid, look.datakit.namespace)
+    made = make_plan(connection.cluster, look, given, client, forced=options.force_field)
     if any(view.verb == NOT_COMPARED for view in made.views):
         raise UsageError(
             _("The answers ask for views, and no API key was given."),
@@ -112,19 +118,14 @@ def undo(options: argparse.Namespace) -> int:
     """Undo a receipt, by default the newest of this cluster and namespace that is not undone."""
     given = load(Path(options.receipt)) if options.receipt else None
     connection = connect(options, given.context if given else "")
-    if given is None:
-        namespace = options.namespace or datakit(options, connection).namespace
-        given = store().newest(cluster_uid(connection.cluster), namespace)
-        if given is None:
-            raise UsageError(
-                _("There is nothing to undo: no receipt of this cluster and namespace."),
-                object=f"{connection.context.name}, {namespace}",
-                remedy=_("Give the path of a receipt; apply printed it."),
-            )
-    receipt = given
-    for item in undoing.plan_undo(connection.cluster, receipt):
-        say(f"{item.step.kind} {item.step.namespace}/{item.step.name}")
-        say(item.diff or item.note or _("no change"))
+    receipt, notes = (given, []) if given else _to_undo(options, connection)
+    for item in undoing.plan_undo(connection.cluster, receipt, store()):
+        say(item.step.title)
+        say(item.diff or _("no change"))
+        for note in item.notes:
+            say(note)
+    for note in notes:
+        say(note)
     for view in receipt.views:
         if view.state in (WRITTEN,):
             say(_("View {name}: delete").format(name=view.name))
@@ -141,6 +142,47 @@ def undo(options: argparse.Namespace) -> int:
     say(reports.receipt_text(done).rstrip("\n"))
     print(done.path)
     return Exit.OK if all(state == UNDONE or state != WRITTEN for state in done.states) else Exit.PARTIAL
+
+
+def _to_undo(options: argparse.Namespace, connection: Connection) -> tuple[Receipt, list[str]]:
+    """The newest receipt with something to undo; where this machine never had one, one made from the cluster itself."""
+    cluster = connection.cluster
+    uid = cluster_uid(cluster)
+    namespace = options.namespace or datakit(options, connection).namespace
+    known = store().all(uid, namespace)
+    if not options.no_receipt and (newest := store().newest(uid, namespace)):
+        return newest, []
+    found = datakit(options, connection)
+    made, notes = without_receipt(
+        found.object,
+        read_live(cluster, CONFIG_MAP, namespace, CONFIG_MAP_NAME),
+        actions.new_receipt(cluster, found, uid, user=""),
+    )
+    where = f"{connection.context.name}, {namespace}"
+    if not made.steps:
+        raise UsageError(
+            _("There is nothing to undo: no receipt of this cluster and namespace, and nothing there is ours."),
+            object=where,
+            why="\n".join(notes),
+            remedy=_("Give the path of a receipt; apply printed it."),
+        )
+    if known and not options.no_receipt:
+        raise UsageError(
+            _("All receipts of this machine are undone; what is still there was applied elsewhere."),
+            object=where,
+            remedy=_("Undo it where it was applied; or remove all that was added here with undo --no-receipt."),
+        )
+    return made, [_("There is no receipt here: everything that this tool added is removed."), *notes]
+
+
+def _tell_unfinished(uid: str, namespace: str) -> None:
+    """Say what an apply or undo that was broken off has done, and how to go on."""
+    left = unfinished(store(), uid, namespace)
+    if left is None:
+        return
+    say(_("What was begun at {time} is not finished:").format(time=left.started))
+    say(reports.receipt_text(left).rstrip("\n"))
+    say(_("`apply` goes on with it, `undo` takes it back."))
 
 
 def _narrate(event: actions.Event) -> None:

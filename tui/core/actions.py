@@ -3,61 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from tui.core import views as view_catalogue
-from tui.core.errors import (
-    CancelledError,
-    DeadlineError,
-    NotFoundError,
-    PartialError,
-    RefusedError,
-    StaleError,
-    UsageError,
-    WizardError,
+from tui.core.errors import CancelledError, DeadlineError, PartialError, RefusedError, UsageError, WizardError
+from tui.core.plan import CREATE, SAME, Plan, ViewChange, changed
+from tui.core.ports import Cluster, Dashboard, Studio, Workspace
+from tui.core.receipts import FAILED, ROLLED_OUT, UNKNOWN, WRITTEN, Receipt, Store, ViewStep, unfinished
+from tui.core.survey import DataKit
+from tui.core.writes import (
+    Cancelled,
+    Event,
+    Journal,
+    OnEvent,
+    follow,
+    never,
+    now,
+    rolled_out,
+    settle,
+    stop_if,
+    write,
 )
-from tui.core.ownership import FIELD_MANAGER, owned
-from tui.core.plan import CREATE, SAME, Change, Plan, ViewChange, changed, dry_run
-from tui.core.ports import (
-    DAEMON_SET,
-    Applied,
-    Cluster,
-    Dashboard,
-    Kind,
-    Object,
-    Rollout,
-    Studio,
-    Workspace,
-)
-from tui.core.receipts import FAILED, UNKNOWN, WRITTEN, Receipt, Step, Store, ViewStep
 from tui.i18n import _
 
-ROLLOUT_SECONDS_PER_POD = 120.0
-STALE_RETRIES = 3
-
-
-@dataclass(frozen=True)
-class Event:
-    """One thing that happened: `step` names the object ("ConfigMap datakit/datakit-conf"), `text` says what."""
-
-    step: str
-    text: str
-    rollout: Rollout | None = None
-
-
-OnEvent = Callable[[Event], None]
-Cancelled = Callable[[], bool]
-
-
-def never() -> bool:
-    """A `cancelled` that never is."""
-    return False
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+__all__ = ["Cancelled", "Event", "OnEvent", "apply", "create_view", "never", "new_receipt"]
 
 
 def apply(
@@ -83,66 +53,68 @@ def apply(
             why="\n".join(blockers),
             remedy=_("Ask for the rights, or settle with the owner; `plan` shows both."),
         )
-    survey = plan.survey
-    receipt = Receipt(
-        id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        started=now(),
-        context=survey.context,
-        server=survey.server,
-        cluster_uid=survey.uid,
-        namespace=survey.datakit.namespace,
-        daemonset=survey.datakit.name,
-        user=survey.user,
-        endpoint=studio.endpoint if studio else "",
-    )
     todo = [v for v in plan.views if v.verb == CREATE] if views else []
-    if not changed(plan.changes) and not todo:
+    survey = plan.survey
+    receipt = new_receipt(
+        cluster, survey.datakit, survey.uid, user=survey.user, endpoint=studio.endpoint if studio else ""
+    )
+    place = (receipt.cluster_uid, receipt.namespace)
+    if not changed(plan.changes) and not todo and not (plan.changes and unfinished(store, *place)):
         return replace(receipt, finished=now())
-    journal = Journal(store, receipt)
-    try:
-        for change in changed(plan.changes):
+    with store.locked(*place):
+        earlier = unfinished(store, *place) if plan.changes else None
+        if earlier and earlier.daemonset == receipt.daemonset:
+            # Going on with the receipt of what was broken off keeps what was there before it, for one undo.
+            on_event(Event(_("Receipt"), _("goes on with what was begun at {time}").format(time=earlier.started)))
+            receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
+        journal = Journal(store, receipt)
+        try:
+            _write_objects(cluster, plan, journal, on_event, cancelled)
+            for view in todo:
+                stop_if(cancelled)
+                _create(studio, plan, view, journal, on_event)
+        except WizardError as error:
+            journal.save(replace(journal.receipt, finished=now()))
+            raise _partial(error, journal.receipt) from error
+        return journal.save(replace(journal.receipt, finished=now()))
+
+
+def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endpoint: str = "") -> Receipt:
+    """An empty receipt for this place, as of now; `uid` is the cluster's."""
+    return Receipt(
+        id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}",
+        started=now(),
+        context=cluster.context,
+        server=cluster.server,
+        cluster_uid=uid,
+        namespace=datakit.namespace,
+        daemonset=datakit.name,
+        user=user,
+        endpoint=endpoint,
+    )
+
+
+def _write_objects(cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+    for change in plan.changes:
+        if change.verb == SAME:
+            step = settle(change, journal)
+            if not change.rolls or step is None or step.state != WRITTEN or step.rollout == ROLLED_OUT:
+                continue
+            live = change.live or {}
+        else:
             stop_if(cancelled)
-            applied = _write(cluster, change, journal, on_event)
-            if change.kind == DAEMON_SET:
-                follow(cluster, change.namespace, change.name, applied, on_event, cancelled, survey.time_scale)
-        for view in todo:
-            stop_if(cancelled)
-            _create(studio, plan, view, journal, on_event)
-    except WizardError as error:
-        journal.save(replace(journal.receipt, finished=now()))
-        raise _partial(error, journal.receipt) from error
-    return journal.save(replace(journal.receipt, finished=now()))
-
-
-class Journal:
-    """The receipt in the making; every change of it is on disk before the next request goes out."""
-
-    def __init__(self, store: Store, receipt: Receipt) -> None:
-        self.store = store
-        self.receipt = store.write(receipt)
-
-    def save(self, receipt: Receipt) -> Receipt:
-        self.receipt = self.store.write(receipt)
-        return self.receipt
-
-    def step(self, step: Step) -> None:
-        self.save(self.receipt.with_step(step))
-
-    def view(self, view: ViewStep) -> None:
-        self.save(self.receipt.with_view(view))
-
-
-def stop_if(cancelled: Cancelled) -> None:
-    if cancelled():
-        raise CancelledError(_("Stopped before the next change."), remedy=_("Run it again: what is done stays done."))
+            live = write(cluster, change, journal, on_event).object
+        if change.rolls:
+            follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
+            rolled_out(journal, change)
 
 
 def _partial(error: WizardError, receipt: Receipt) -> WizardError:
     """The error to report: as it is where nothing was written, else one that says that only part was done."""
-    written = any(state in (WRITTEN, UNKNOWN) for state in receipt.states)
-    if not written or isinstance(error, CancelledError | DeadlineError):
+    begun = any(state in (WRITTEN, UNKNOWN) for state in receipt.states)
+    if WRITTEN not in receipt.states or isinstance(error, CancelledError | DeadlineError):
         error.remedy = "\n".join(
-            part for part in (error.remedy, _("Receipt: {path}").format(path=receipt.path) if written else "") if part
+            part for part in (error.remedy, _("Receipt: {path}").format(path=receipt.path) if begun else "") if part
         )
         return error
     partial = PartialError(
@@ -160,124 +132,6 @@ def _partial(error: WizardError, receipt: Receipt) -> WizardError:
         command=error.command,
     )
     return partial
-
-
-def _write(cluster: Cluster, change: Change, journal: Journal, on_event: OnEvent) -> Applied:
-    """One server-side apply of a reviewed change, journalled before and after."""
-    step = Step(
-        api_version=change.kind.api_version,
-        kind=change.kind.kind,
-        plural=change.kind.plural,
-        namespace=change.namespace,
-        name=change.name,
-        created=change.live is None,
-        uid=change.live["metadata"]["uid"] if change.live else "",
-        version_before=change.live["metadata"]["resourceVersion"] if change.live else "",
-        diff=change.diff,
-        ours_before=owned(change.live) if change.live else None,
-        owners=change.owners,
-    )
-    journal.step(step)
-    try:
-        applied = _apply_reviewed(cluster, change)
-    except DeadlineError:
-        # The answer was lost. Asking again what a dry run would change tells whether the write arrived.
-        after = dry_run(
-            cluster, change.kind, change.body, read_live(cluster, change.kind, change.namespace, change.name)
-        )
-        if after.verb != SAME or after.live is None:
-            journal.step(replace(step, state=UNKNOWN, message=_("No answer came, and the change is not there.")))
-            raise
-        applied = Applied(after.live)
-    except WizardError as error:
-        journal.step(replace(step, state=FAILED, message=error.what))
-        raise
-    metadata = applied.object["metadata"]
-    journal.step(
-        replace(
-            step,
-            state=WRITTEN,
-            uid=metadata["uid"],
-            version_after=metadata["resourceVersion"],
-            generation_after=metadata.get("generation", 0),
-        )
-    )
-    on_event(Event(change.title, _("written")))
-    for warning in applied.warnings:
-        on_event(Event(change.title, _("warning: {text}").format(text=warning)))
-    return applied
-
-
-def read_live(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object | None:
-    try:
-        return cluster.get(kind, namespace, name)
-    except NotFoundError:
-        return None
-
-
-def _apply_reviewed(cluster: Cluster, change: Change) -> Applied:
-    """Apply with the reviewed version; a stale one is retried only while a new dry run gives the approved diff."""
-    live = change.live
-    for _attempt in range(STALE_RETRIES):
-        body = change.body
-        if live is not None:
-            body = {
-                **body,
-                "metadata": {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]},
-            }
-        try:
-            return cluster.apply(change.kind, change.namespace, change.name, body, manager=FIELD_MANAGER, dry_run=False)
-        except StaleError:
-            live = read_live(cluster, change.kind, change.namespace, change.name)
-            again = dry_run(cluster, change.kind, change.body, live)
-            if (again.diff, again.conflicts) != (change.diff, change.conflicts):
-                break
-    raise StaleError(
-        _("The object changed since it was reviewed, and the change would now be another."),
-        object=change.title,
-        remedy=_("Look at the new plan, then apply again."),
-    )
-
-
-def follow(
-    cluster: Cluster,
-    namespace: str,
-    name: str,
-    applied: Applied,
-    on_event: OnEvent,
-    cancelled: Cancelled,
-    time_scale: float,
-) -> None:
-    """Follow the rollout of the generation that the write answered."""
-    title = f"DaemonSet {namespace}/{name}"
-    spec = applied.object["spec"]
-    if spec.get("updateStrategy", {}).get("type") == "OnDelete":
-        on_event(Event(title, _("The update strategy is OnDelete: delete the DataKit pods to bring the change out.")))
-        return
-    pods = max(1, applied.object.get("status", {}).get("desiredNumberScheduled", 1))
-    rollout = cluster.wait_rollout(
-        namespace,
-        name,
-        applied.object["metadata"]["generation"],
-        # A lab's pods start fast, but its machine may be slow: never wait less than a minute.
-        deadline_s=max(60.0, pods * ROLLOUT_SECONDS_PER_POD / time_scale),
-        progress=lambda state: on_event(
-            Event(
-                title,
-                _("{updated} of {desired} pods updated, {available} available").format(
-                    updated=state.updated, desired=state.desired, available=state.available
-                ),
-                state,
-            )
-        ),
-        cancelled=cancelled,
-    )
-    if not rollout.done:
-        raise CancelledError(
-            _("Stopped while the pods restart; the rollout goes on in the cluster."),
-            object=title,
-            command=f"kubectl --context {cluster.context} -n {namespace} rollout status daemonset/{name}",
-        )
 
 
 def _create(studio: Studio | None, plan: Plan, view: ViewChange, journal: Journal, on_event: OnEvent) -> None:

@@ -6,28 +6,8 @@ import json
 from typing import Any
 
 from tui.core.ports import Object
-from tui.i18n import N_, _
 
 FIELD_MANAGER = "datakit-wizard"
-
-# Signs of other owners of a whole object: (label or annotation, what it means for our fields).
-_SIGNS: tuple[tuple[str, str, str], ...] = (
-    (
-        "meta.helm.sh/release-name",
-        "Helm",
-        N_("Helm manages this object: its next upgrade keeps added fields, a forced replace removes them."),
-    ),
-    (
-        "argocd.argoproj.io/tracking-id",
-        "Argo CD",
-        N_("Argo CD manages this object: a sync with Replace=true removes what is added here."),
-    ),
-    (
-        "objectset.rio.cattle.io/id",
-        "Rancher Fleet",
-        N_("Rancher Fleet manages this object: with correctDrift it reverts what is added here."),
-    ),
-)
 
 
 def owned(obj: Object, manager: str = FIELD_MANAGER) -> Object | None:
@@ -80,24 +60,3 @@ def managers(obj: Object) -> list[tuple[str, str]]:
         for entry in entries
         if not entry.get("subresource") and entry.get("manager") != FIELD_MANAGER
     ]
-
-
-def owner_notes(obj: Object) -> list[str]:
-    """Which other tools manage the whole object, by labels, annotations and managers, and what that means for us."""
-    metadata = obj.get("metadata", {})
-    marks = {**(metadata.get("labels") or {}), **(metadata.get("annotations") or {})}
-    notes = [f"{tool}: {_(meaning)}" for sign, tool, meaning in _SIGNS if sign in marks]
-    names = {name for name, _operation in managers(obj)}
-    if not any(note.startswith("Helm") for note in notes) and (
-        "helm" in names or marks.get("app.kubernetes.io/managed-by") == "Helm"
-    ):
-        notes.append("Helm: " + _(_SIGNS[0][2]))
-    if not any(note.startswith("Argo CD") for note in notes) and "argocd-controller" in names:
-        notes.append("Argo CD: " + _(_SIGNS[1][2]))
-    return notes
-
-
-def gitops_owner(obj: Object) -> str:
-    """The tool whose next sync or upgrade may undo a change made in place, "" where no sign of one is seen."""
-    notes = owner_notes(obj)
-    return notes[0].split(":")[0] if notes else ""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tui.core import etcd_conf
+from tui.core import etcd_conf, fields
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
+from tui.core.diff import object_diff
 from tui.core.durations import about
 from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, NotFoundError, UsageError
 from tui.core.manifests import (
@@ -19,12 +19,15 @@ from tui.core.manifests import (
     config_map_body,
     daemon_set_body,
 )
-from tui.core.ownership import FIELD_MANAGER, gitops_owner, managers, owner_notes
+from tui.core.owners import forced_note, gitops_owner, owner_notes
+from tui.core.ownership import FIELD_MANAGER, managers
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Dashboard, Kind, Object, Studio, Workspace
 from tui.core.prom import conf as prom_conf
-from tui.core.receipts import strike_secrets
+from tui.core.receipts import Overwrite, overwrite
 from tui.core.survey import CLUSTER_TAG, Survey
 from tui.i18n import _, ngettext
+
+CLUSTER_NAME_ENV = "ENV_CLUSTER_NAME_K8S"
 
 CREATE, CHANGE, SAME = "create", "change", "same"
 NOT_COMPARED, COMING = "not compared", "coming"
@@ -36,7 +39,11 @@ SECONDS_WITHOUT_DATA = 40.0
 
 @dataclass(frozen=True)
 class Change:
-    """One object that would be written. `live` is the object that was reviewed, None where it does not exist yet."""
+    """One object that would be written. `live` is the object that was reviewed, None where it does not exist yet.
+
+    `overwrites` are the values in the way, one for each conflict, with secrets left out; `diff` shows what forcing
+    them would do. A conflict is never forced unless `Plan.forced` names its field.
+    """
 
     kind: Kind
     namespace: str
@@ -46,6 +53,7 @@ class Change:
     live: Object | None
     diff: str = ""
     conflicts: tuple[FieldConflict, ...] = ()
+    overwrites: tuple[Overwrite, ...] = ()
     owners: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -53,6 +61,16 @@ class Change:
     def title(self) -> str:
         """Kind and name, as kubectl would write them."""
         return f"{self.kind.kind} {self.namespace}/{self.name}"
+
+    @property
+    def rolls(self) -> bool:
+        """Whether writing it restarts pods."""
+        return self.kind == DAEMON_SET
+
+    def explained(self, conflict: FieldConflict) -> str:
+        """Who owns the field in the way, and what its next sync does to a value forced over it."""
+        found = next((o for o in self.overwrites if (o.path, o.manager) == (conflict.field, conflict.manager)), None)
+        return forced_note(self.live or {}, conflict.manager, found.operation if found else "Update")
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,11 @@ class ViewChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would change, and what stands in the way. `conf` is the etcd.conf that these answers give, "" for none."""
+    """What would change, and what stands in the way. `conf` is the etcd.conf that these answers give, "" for none.
+
+    `forced` names the fields that may be taken from their owners, as the API server writes them. `source` is the tool
+    that holds the DaemonSet's source (Helm, Argo CD, Fleet), "" for none: then exporting is better than applying.
+    """
 
     answers: Answers
     survey: Survey
@@ -78,6 +100,8 @@ class Plan:
     rights: tuple[tuple[Access, bool], ...] = ()
     cost: str = ""
     notes: tuple[str, ...] = field(default=())
+    forced: tuple[str, ...] = ()
+    source: str = ""
 
     @property
     def has_changes(self) -> bool:
@@ -92,6 +116,7 @@ class Plan:
             )
             for change in self.changes
             for conflict in change.conflicts
+            if conflict.field not in self.forced
         ]
         if any(change.verb != SAME for change in self.changes):
             found += [_("You may not {access}.").format(access=a) for a, granted in self.rights if not granted]
@@ -153,8 +178,14 @@ def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | No
 def cluster_name_env(answers: Answers, survey: Survey) -> dict[str, str]:
     """The env entry that makes every view filter on one name; none where the host tags carry that name already.
 
-    The strategy `tutorial` leaves the environment alone, as the tutorial's second part does.
+    The strategy `tutorial` leaves the environment alone, as the tutorial's second part does. An entry that we wrote
+    before stays in every later apply, for what an apply leaves out is removed.
     """
+    entry = {CLUSTER_NAME_ENV: answers.cluster.name}
+    container = fields.Item("name", survey.datakit.container)
+    path = ("spec", "template", "spec", "containers", container, "env", fields.Item("name", CLUSTER_NAME_ENV), "value")
+    if answers.etcd.strategy != "none" and (FIELD_MANAGER, "Apply") in fields.owners(survey.datakit.object, path):
+        return entry
     if answers.etcd.strategy in ("tutorial", "none") or survey.cluster_name == answers.cluster.name:
         return {}
     if survey.cluster_name not in ("", "default"):
@@ -168,11 +199,37 @@ def cluster_name_env(answers: Answers, survey: Survey) -> dict[str, str]:
                 name=f'"{survey.cluster_name}"'
             ),
         )
-    return {"ENV_CLUSTER_NAME_K8S": answers.cluster.name}
+    return entry
 
 
-def make_plan(cluster: Cluster, survey: Survey, answers: Answers, studio: Studio | None = None) -> Plan:
+def bodies(answers: Answers, survey: Survey, conf: str) -> tuple[tuple[Kind, Object, Object | None], ...]:
+    """The partial objects that bring `conf` into DataKit, each with the live one, in the order in which they are
+    applied. `answers` are `named`. Raises UsageError and RefusedError for what no apply could do."""
+    check_loads(conf)
+    check_config_map(conf, survey.conf)
+    daemon_set = daemon_set_body(
+        survey.datakit,
+        conf,
+        mount=certificate_mount(answers, survey),
+        env=cluster_name_env(answers, survey),
+    )
+    return (
+        (CONFIG_MAP, config_map_body(survey.datakit.namespace, conf, survey.conf), survey.conf),
+        (DAEMON_SET, daemon_set, survey.datakit.object),
+    )
+
+
+def make_plan(
+    cluster: Cluster,
+    survey: Survey,
+    answers: Answers,
+    studio: Studio | None = None,
+    *,
+    forced: Sequence[str] = (),
+) -> Plan:
     """Dry-run every object on the server and compare the views with the workspace. Changes nothing.
+
+    `forced` names the fields that apply may take from their owners; a name that is not in the way is told in the notes.
 
     Raises UsageError (answers that do not fit this cluster), RefusedError (what no apply could do), UnreachableError.
     """
@@ -186,19 +243,7 @@ def make_plan(cluster: Cluster, survey: Survey, answers: Answers, studio: Studio
     changes: tuple[Change, ...] = ()
     notes = list(survey.notes)
     if conf:
-        check_loads(conf)
-        check_config_map(conf, survey.conf)
-        config_map = config_map_body(survey.datakit.namespace, conf, survey.conf)
-        daemon_set = daemon_set_body(
-            survey.datakit,
-            conf,
-            mount=certificate_mount(answers, survey),
-            env=cluster_name_env(answers, survey),
-        )
-        changes = (
-            dry_run(cluster, CONFIG_MAP, config_map, survey.conf),
-            dry_run(cluster, DAEMON_SET, daemon_set, survey.datakit.object),
-        )
+        changes = tuple(dry_run(cluster, kind, body, live) for kind, body, live in bodies(answers, survey, conf))
     tool = gitops_owner(survey.datakit.object)
     if tool and any(change.verb != SAME for change in changes):
         notes.append(
@@ -206,7 +251,23 @@ def make_plan(cluster: Cluster, survey: Survey, answers: Answers, studio: Studio
                 tool=tool
             )
         )
-    plan = Plan(answers, survey, conf, changes=changes, rights=rights, notes=tuple(notes))
+        notes.append(_("`datakit-wizard export -f answers.toml DIR` writes what belongs there."))
+    in_the_way = {conflict.field for change in changes for conflict in change.conflicts}
+    notes += [
+        _("Field {field} is in nobody's hands: nothing needs to be forced there.").format(field=name)
+        for name in forced
+        if name not in in_the_way
+    ]
+    plan = Plan(
+        answers,
+        survey,
+        conf,
+        changes=changes,
+        rights=rights,
+        notes=tuple(notes),
+        forced=tuple(name for name in forced if name in in_the_way),
+        source=tool,
+    )
     workspace = studio.workspace() if studio and answers.views.create else None
     plan = replace(plan, workspace=workspace, views=_views(answers, survey, studio, workspace))
     return replace(plan, cost=cost_sentence(plan))
@@ -222,65 +283,33 @@ def dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> 
     owners += owner_notes(live or {})
     change = Change(kind, namespace, name, CREATE if live is None else CHANGE, body, live, owners=tuple(owners))
     conflicts: tuple[FieldConflict, ...] = ()
+    overwrites: tuple[Overwrite, ...] = ()
     try:
         applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True)
     except ConflictError as error:
         conflicts = tuple(error.conflicts)
+        overwrites = _overwrites(live or {}, body, conflicts)
         applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True, force=True)
     except ForbiddenError:
         return change
     diff = object_diff(live, applied.object, f"{kind.plural}/{name}")
     if live is not None and not diff:
         return replace(change, verb=SAME, warnings=applied.warnings)
-    return replace(change, diff=diff, conflicts=conflicts, warnings=applied.warnings)
+    return replace(change, diff=diff, conflicts=conflicts, overwrites=overwrites, warnings=applied.warnings)
 
 
-_NOISE = (
-    "managedFields",
-    "resourceVersion",
-    "generation",
-    "uid",
-    "creationTimestamp",
-    "selfLink",
-)
-_NOISE_ANNOTATIONS = (
-    "deprecated.daemonset.template.generation",
-    "kubectl.kubernetes.io/last-applied-configuration",
-)
-
-
-def normalised(obj: Object) -> Object:
-    """The object without what every write changes: server-set metadata, status, and kubectl's annotations."""
-    metadata: dict[str, Any] = {k: v for k, v in obj.get("metadata", {}).items() if k not in _NOISE}
-    annotations = {k: v for k, v in (metadata.pop("annotations", None) or {}).items() if k not in _NOISE_ANNOTATIONS}
-    if annotations:
-        metadata["annotations"] = annotations
-    return {**{k: v for k, v in obj.items() if k != "status"}, "metadata": metadata}
-
-
-def object_diff(live: Object | None, after: Object | None, name: str) -> str:
-    """A unified diff of the two objects as YAML, secrets struck out; "" where nothing differs."""
-    before = yaml_lines(normalised(live)) if live else []
-    then = yaml_lines(normalised(after)) if after else []
-    return "\n".join(difflib.unified_diff(before, then, f"live {name}", f"planned {name}", lineterm="", n=3))
-
-
-def yaml_lines(obj: Object) -> list[str]:
-    """The object as YAML, texts of several lines as blocks, secrets struck out."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        pass
-
-    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-        style = "|" if "\n" in value else None
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-    Dumper.add_representer(str, text)
-    dumped: str = yaml.dump(
-        obj, Dumper=Dumper, sort_keys=True, default_flow_style=False, allow_unicode=True, width=4096
-    )
-    return strike_secrets(dumped).splitlines()
+def _overwrites(live: Object, body: Object, conflicts: Sequence[FieldConflict]) -> tuple[Overwrite, ...]:
+    """What forcing would take away: each field in the way with its value, manager and operation."""
+    paths = {fields.text(path): path for path in fields.leaves(body)}
+    found = []
+    for conflict in conflicts:
+        path = paths.get(conflict.field)
+        value = fields.look(live, path) if path else fields.MISSING
+        if path is None or value is fields.MISSING:
+            continue
+        operation = next((how for who, how in fields.owners(live, path) if who == conflict.manager), "")
+        found.append(overwrite(path, value, conflict.manager, operation))
+    return tuple(found)
 
 
 def _views(

@@ -129,8 +129,8 @@ class Cluster(Protocol):
         """Strategic merge patch under another manager's name: for undo alone, to give a forced value back."""
         ...
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        """Delete the object if it still has this uid."""
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        """Delete the object if it still has this uid, and this resourceVersion where one is given."""
         ...
 
     def allowed(self, wanted: Sequence[Access]) -> Sequence[bool]:

@@ -1,22 +1,25 @@
 """Receipts: the journal of what was changed, written before each request, and what undo plays backwards.
 
-One file per apply, mode 0600, under `<state>/receipts/<cluster uid>/<namespace>/`. A receipt holds no secret: conf
-texts are kept with the values of tokens and passwords struck out, for they are only shown, never applied again; what
-undo applies again are our own earlier fields, which the cluster itself holds.
+One file per apply, mode 0600, under `<state>/receipts/<cluster uid>/<namespace>/`. A receipt holds no secret: a value
+that holds one is struck out and named in `withheld`, and undo says that it cannot bring that value back.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tui.core.errors import UsageError
+from tui.core import fields
+from tui.core.errors import RefusedError, UsageError
 from tui.core.ports import Object
+from tui.core.redaction import holds_secret, strike_secrets, struck
 from tui.i18n import _
 
 SCHEMA = "datakit-wizard/receipt/v1"
@@ -25,13 +28,38 @@ PENDING = "pending"  # journalled, the request may or may not have gone out
 WRITTEN = "written"
 UNKNOWN = "unknown"  # sent, the answer never came
 FAILED = "failed"
+UNDOING = "undoing"  # undo has begun, and its outcome is not journalled
 UNDONE = "undone"
 SAME = "same"  # nothing differed, nothing was sent
 
 
+WAITING, ROLLED_OUT = "waiting", "done"  # a DaemonSet's rollout, as far as it was watched
+
+__all__ = ["Overwrite", "Receipt", "Step", "Store", "ViewStep", "load", "strike_secrets"]
+
+
+@dataclass(frozen=True)
+class Overwrite:
+    """A field that was forced: its path as the API server writes it, and whose value it was.
+
+    `old` is None where the value held a secret (`withheld`): then it cannot be restored.
+    """
+
+    path: str
+    manager: str
+    operation: str
+    old: Any = None
+    withheld: bool = False
+
+
 @dataclass(frozen=True)
 class Step:
-    """One object that an apply writes. `ours_before` is what our field manager owned before (None: nothing)."""
+    """One object that an apply writes.
+
+    `ours_before` is what our field manager owned before (None: nothing); its values at the paths in `withheld` held
+    secrets and are struck out. `wrote` holds a digest of each field that we wrote, by path; it tells another wizard's
+    apply from ours. `rollout` is "", "waiting" or "done".
+    """
 
     api_version: str
     kind: str
@@ -46,8 +74,22 @@ class Step:
     generation_after: int = 0
     diff: str = ""
     ours_before: Object | None = None
+    withheld: tuple[str, ...] = ()
+    forced: tuple[Overwrite, ...] = ()
+    wrote: Mapping[str, str] = field(default_factory=dict)
+    rollout: str = ""
     owners: tuple[str, ...] = ()
     message: str = ""
+
+    @property
+    def title(self) -> str:
+        """Kind and name, as kubectl would write them."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+    @property
+    def open(self) -> bool:
+        """Whether a request of it may have changed something that is not undone."""
+        return self.state in (WRITTEN, PENDING, UNKNOWN, UNDOING)
 
 
 @dataclass(frozen=True)
@@ -87,13 +129,18 @@ class Receipt:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was meant to be done is done."""
-        return all(state in (WRITTEN, SAME) for state in self.states)
+        """Whether everything that was meant to be done is done, rollouts included."""
+        done = all(state in (WRITTEN, SAME) for state in self.states)
+        return done and not any(step.rollout == WAITING for step in self.steps)
 
     @property
     def changed_anything(self) -> bool:
         """Whether a request may have changed something that is not undone yet."""
-        return any(state in (WRITTEN, PENDING, UNKNOWN) for state in self.states)
+        return any(state in (WRITTEN, PENDING, UNKNOWN, UNDOING) for state in self.states)
+
+    def step_of(self, kind: str, namespace: str, name: str) -> Step | None:
+        """The step of this object, None where the receipt has none."""
+        return next((s for s in self.steps if (s.kind, s.namespace, s.name) == (kind, namespace, name)), None)
 
     def with_step(self, step: Step) -> Receipt:
         """This receipt with the step of the same object replaced, or added at the end."""
@@ -110,13 +157,34 @@ def _put(items: tuple[Any, ...], new: Any, key: Any) -> tuple[Any, ...]:
     return (*items, new)
 
 
-_SECRET_VALUE = re.compile(r"(?im)^([ +-]*[\w.]*(?:token|password|secret|_base64)\s*=\s*)(?!\s*$).+$")
+def keepable(body: Object | None) -> tuple[Object | None, tuple[str, ...]]:
+    """What a receipt may keep of our earlier fields: the body, and the paths of the values that were struck out."""
+    if body is None:
+        return None, ()
+    withheld = tuple(fields.text(path) for path, value in fields.leaves(body).items() if _secret(path, value))
+    return (struck(body) if withheld else body), withheld
 
 
-def strike_secrets(text: str) -> str:
-    """`text` with the values of TOML keys that may hold a secret struck out, and tokens in URLs."""
-    text = _SECRET_VALUE.sub(r'\1"***"', text)
-    return re.sub(r"(?i)(token=)[^&\s\"']+", r"\1***", text)
+def overwrite(path: fields.Path, value: Any, manager: str, operation: str) -> Overwrite:
+    """The journal's record of a forced field; a value that holds a secret is left out."""
+    if _secret(path, value):
+        return Overwrite(fields.text(path), manager, operation, withheld=True)
+    return Overwrite(fields.text(path), manager, operation, value)
+
+
+def _secret(path: fields.Path, value: Any) -> bool:
+    """Whether the value may hold a secret; an env entry is judged with its name, which is in the path."""
+    name = next((step.value for step in reversed(path) if isinstance(step, fields.Item)), "")
+    return holds_secret(value) or holds_secret({"name": name, "value": value})
+
+
+def digests(body: Object | None) -> dict[str, str]:
+    """A digest of each field of a partial object, by path."""
+    return {
+        fields.text(path): hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+        for path, value in fields.leaves(body or {}).items()
+        if not isinstance(path[-1], fields.Item)
+    }
 
 
 class Store:
@@ -130,17 +198,62 @@ class Store:
         path = receipt.path or (
             self.folder / "receipts" / _safe(receipt.cluster_uid) / _safe(receipt.namespace) / f"{receipt.id}.json"
         )
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = {"schema": SCHEMA, **asdict(receipt)}
         del content["path"]
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            json.dump(content, out, indent=1, ensure_ascii=False)
-            out.flush()
-            os.fsync(out.fileno())
-        partial.replace(path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}.tmp")
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+                json.dump(content, out, indent=1, ensure_ascii=False)
+                out.flush()
+                os.fsync(out.fileno())
+            partial.replace(path)
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # the name as well, so that a machine that loses power knows it
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise RefusedError(
+                _("The receipt cannot be written, and nothing is changed without one."),
+                object=str(path),
+                why=error.strerror or type(error).__name__,
+                remedy=_("Make room there, or set XDG_STATE_HOME to a folder of yours."),
+            ) from None
         return replace(receipt, path=path)
+
+    @contextmanager
+    def locked(self, cluster_uid: str, namespace: str) -> Iterator[None]:
+        """Keep other processes of this machine from changing the same cluster and namespace meanwhile.
+
+        Raises RefusedError where one is at work. The lock ends with the process, however that ends.
+        """
+        import fcntl
+
+        folder = self.folder / "receipts" / _safe(cluster_uid) / _safe(namespace)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise RefusedError(
+                _("The receipt cannot be written, and nothing is changed without one."),
+                object=str(folder),
+                why=error.strerror or type(error).__name__,
+                remedy=_("Make room there, or set XDG_STATE_HOME to a folder of yours."),
+            ) from None
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise RefusedError(
+                    _("Another datakit-wizard on this machine is changing this cluster right now."),
+                    object=str(folder),
+                    remedy=_("Wait until it is done, then run this again."),
+                ) from None
+            yield
+        finally:
+            os.close(lock)
 
     def all(self, cluster_uid: str, namespace: str) -> list[Receipt]:
         """The receipts of one cluster and namespace, newest first; files that are no receipts are left out."""
@@ -158,9 +271,38 @@ class Store:
         pending = (r for r in self.all(cluster_uid, namespace) if not r.undone and r.changed_anything)
         return next(pending, None)
 
+    def later(self, receipt: Receipt) -> Receipt | None:
+        """A newer receipt, not undone, that changed one of the same objects: that one has to be undone first."""
+        objects = {(step.kind, step.namespace, step.name) for step in receipt.steps}
+        for other in self.all(receipt.cluster_uid, receipt.namespace):
+            if other.id <= receipt.id or other.undone:
+                continue
+            if any(step.open and (step.kind, step.namespace, step.name) in objects for step in other.steps):
+                return other
+        return None
+
+
+def unfinished(store: Store, cluster_uid: str, namespace: str) -> Receipt | None:
+    """The newest apply or undo that was broken off (killed, refused halfway, rollout not watched to its end), or None.
+
+    The next apply goes on with its receipt, and undo takes it back.
+    """
+    for receipt in store.all(cluster_uid, namespace):
+        if not receipt.steps or receipt.undone or not receipt.changed_anything:
+            continue
+        # An older one that was broken off counts no more once a later apply is whole.
+        return None if receipt.complete else receipt
+    return None
+
 
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name) or "_"
+
+
+def _step(content: Mapping[str, Any]) -> Step:
+    forced = tuple(Overwrite(**one) for one in content.get("forced", ()))
+    lists = {key: tuple(content.get(key, ())) for key in ("owners", "withheld")}
+    return Step(**{**content, **lists, "forced": forced})
 
 
 def load(path: Path) -> Receipt:
@@ -170,7 +312,7 @@ def load(path: Path) -> Receipt:
         if content.get("schema") != SCHEMA:
             raise ValueError(f"schema {content.get('schema')!r}")
         known = {key: value for key, value in content.items() if key not in ("schema", "steps", "views")}
-        steps = tuple(Step(**{**step, "owners": tuple(step["owners"])}) for step in content["steps"])
+        steps = tuple(_step(step) for step in content["steps"])
         views = tuple(ViewStep(**view) for view in content["views"])
         return Receipt(**known, steps=steps, views=views, path=path)
     except OSError as error:

@@ -170,10 +170,15 @@ def plan_text(plan: Plan) -> str:
         verb = {"create": _("create"), "change": _("change"), "same": _("no change")}[change.verb]
         lines.append(f"{change.title}: {verb}")
         lines += [f"  {text}" for text in change.diff.splitlines()]
-        lines += [
-            "  " + _("conflict: {field} is managed by {manager}").format(field=c.field, manager=c.manager)
-            for c in change.conflicts
-        ]
+        for conflict in change.conflicts:
+            if conflict.field in plan.forced:
+                told = _("forced: {field}, managed by {manager}")
+            else:
+                told = _("conflict: {field} is managed by {manager}")
+            lines.append("  " + told.format(field=conflict.field, manager=conflict.manager))
+            lines.append("    " + change.explained(conflict))
+            if conflict.field not in plan.forced:
+                lines.append("    " + _("take it with: {flag}").format(flag=f"--force-field '{conflict.field}'"))
         if change.verb != SAME:
             lines += ["  " + _("also managed by: {owners}").format(owners=", ".join(change.owners))] * bool(
                 change.owners
@@ -206,7 +211,15 @@ def plan_document(plan: Plan) -> dict[str, object]:
                 "name": change.name,
                 "verb": change.verb,
                 "diff": change.diff,
-                "conflicts": [{"field": c.field, "manager": c.manager} for c in change.conflicts],
+                "conflicts": [
+                    {
+                        "field": c.field,
+                        "manager": c.manager,
+                        "forced": c.field in plan.forced,
+                        "next_sync": change.explained(c),
+                    }
+                    for c in change.conflicts
+                ],
                 "owners": list(change.owners),
                 "warnings": list(change.warnings),
             }
@@ -236,6 +249,7 @@ STATES = {
     "written": N_("written"),
     "unknown": N_("outcome unknown"),
     "failed": N_("failed"),
+    "undoing": N_("undo begun, outcome unknown"),
     "undone": N_("undone"),
     "same": N_("unchanged"),
 }

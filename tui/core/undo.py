@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
+from typing import Any
 
-from tui.core.actions import Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
-from tui.core.errors import CancelledError, PartialError, UsageError, WizardError
-from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import object_diff
+from tui.core import fields
+from tui.core.diff import object_diff
+from tui.core.errors import (
+    CancelledError,
+    ConflictError,
+    PartialError,
+    RefusedError,
+    StaleError,
+    UsageError,
+    WizardError,
+)
+from tui.core.owners import resync
+from tui.core.ownership import FIELD_MANAGER, managers, owned
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind, Object, Studio
-from tui.core.receipts import PENDING, UNDONE, UNKNOWN, WRITTEN, Receipt, Step, Store, ViewStep
+from tui.core.receipts import (
+    PENDING,
+    UNDOING,
+    UNDONE,
+    UNKNOWN,
+    WRITTEN,
+    Overwrite,
+    Receipt,
+    Step,
+    Store,
+    ViewStep,
+    digests,
+)
 from tui.core.survey import cluster_uid
+from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
 
 @dataclass(frozen=True)
 class Undo:
-    """One object that undo would write: the body of our field manager, and what that changes."""
+    """One object that undo would write.
+
+    `restores` are written back first, each under its old manager; then `body` is applied under ours. `notes` say what
+    cannot be restored and what is left to do, translated.
+    """
 
     step: Step
     body: Object
     live: Object | None
     diff: str
     delete: bool = False
-    note: str = ""
+    restores: tuple[tuple[fields.Path, Overwrite], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        """The notes, a line each."""
+        return "\n".join(self.notes)
 
 
-def plan_undo(cluster: Cluster, receipt: Receipt) -> list[Undo]:
-    """What undo would do, object by object, in the order in which it would (the last one written comes first)."""
+def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) -> list[Undo]:
+    """What undo would do, object by object, in the order in which it would (the last one written comes first).
+
+    Raises UsageError for a receipt of another cluster, one that is undone, or (with `store`) one on which a later
+    apply stands; RefusedError where another wizard applied since.
+    """
     if receipt.undone:
         raise UsageError(
             _("This receipt is undone already."),
@@ -42,7 +80,14 @@ def plan_undo(cluster: Cluster, receipt: Receipt) -> list[Undo]:
             why=_("This context leads to {server}.").format(server=cluster.server),
             remedy=_("Choose its context with --context."),
         )
-    return [_plan_undo(cluster, step) for step in reversed(receipt.steps) if step.state in (WRITTEN, PENDING, UNKNOWN)]
+    later = store.later(receipt) if store else None
+    if later:
+        raise UsageError(
+            _("A later apply stands on this one."),
+            object=str(later.path),
+            remedy=_("Undo that one first; without an argument undo takes the newest."),
+        )
+    return [_plan_undo(cluster, step) for step in reversed(receipt.steps) if step.open]
 
 
 def _kind(step: Step) -> Kind:
@@ -56,21 +101,123 @@ def _plan_undo(cluster: Cluster, step: Step) -> Undo:
     kind = _kind(step)
     live = read_live(cluster, kind, step.namespace, step.name)
     if live is None or (step.uid and live["metadata"]["uid"] != step.uid):
-        return Undo(step, {}, None, "", note=_("The object was deleted meanwhile; nothing of ours is left."))
-    names = {"name": step.name, "namespace": step.namespace}
-    body: Object = {"apiVersion": step.api_version, "kind": step.kind, "metadata": names}
-    if step.ours_before:
-        body = {**step.ours_before, "metadata": {**step.ours_before.get("metadata", {}), **names}}
-    body["metadata"] = {**body["metadata"], "uid": live["metadata"]["uid"]}
-    after = cluster.apply(kind, step.namespace, step.name, body, manager=FIELD_MANAGER, dry_run=True).object
-    delete = step.created and not step.ours_before and not after.get("data") and not after.get("binaryData")
-    return Undo(
-        step,
-        body,
-        live,
-        object_diff(live, None if delete else after, f"{step.plural}/{step.name}"),
-        delete=delete and kind == CONFIG_MAP,
+        return Undo(step, {}, None, "", notes=(_("The object was deleted meanwhile; nothing of ours is left."),))
+    _refuse_anothers(step, live)
+    names = {
+        "apiVersion": step.api_version,
+        "kind": step.kind,
+        "metadata": {"name": step.name, "namespace": step.namespace},
+    }
+    wanted, notes = _wanted(step, live)
+    restores, kept, more = _forced(step, live)
+    wanted.update(kept)
+    body = fields.partial(names, wanted)
+    after, body, taken = _dry_run(cluster, kind, step, body, live)
+    notes += more + taken
+    for path, old in restores:
+        fields.put(after, path, old.old)
+    delete = (
+        kind == CONFIG_MAP
+        and step.created
+        and not wanted
+        and not managers(after)
+        and not after.get("data")
+        and not after.get("binaryData")
     )
+    diff = object_diff(live, None if delete else after, f"{step.plural}/{step.name}")
+    return Undo(step, body, live, diff, delete, tuple(restores), tuple(notes))
+
+
+def _refuse_anothers(step: Step, live: Object) -> None:
+    """Refuse where our manager's fields are no longer those that this receipt wrote: another wizard applied since."""
+    if not step.wrote:
+        return
+    before = digests(step.ours_before)  # what an undo that was broken off may have brought back already
+    foreign = [
+        path
+        for path, digest in digests(owned(live)).items()
+        if digest not in (step.wrote.get(path), before.get(path)) and path not in step.withheld
+    ]
+    if foreign:
+        raise RefusedError(
+            _("Another datakit-wizard has applied since this receipt was written."),
+            object=step.title,
+            why="\n".join(foreign),
+            remedy=_("Undo it where it was applied; or remove all that was added here with undo --no-receipt."),
+        )
+
+
+def _wanted(step: Step, live: Object) -> tuple[dict[fields.Path, Any], list[str]]:
+    """The fields that our manager owned before; one whose value the receipt could not keep stays as it is."""
+    wanted = fields.leaves(step.ours_before or {})
+    notes = []
+    for path in list(wanted):
+        if fields.text(path) in step.withheld:
+            notes.append(
+                _("{field} stays as it is: its former value held a secret, which receipts never keep.").format(
+                    field=fields.text(path)
+                )
+            )
+            wanted[path] = fields.look(live, path)
+            if wanted[path] is fields.MISSING:
+                del wanted[path]
+    return wanted, notes
+
+
+def _forced(step: Step, live: Object) -> tuple[list[tuple[fields.Path, Overwrite]], dict[fields.Path, Any], list[str]]:
+    """The forced values to write back, the fields to leave as they are, and what to say of the rest.
+
+    A field that is no longer ours alone was changed by somebody since: theirs stays.
+    """
+    restores, kept, notes = [], {}, []
+    ours = {fields.text(path): path for path in fields.leaves(owned(live) or {})}
+    updates = {field.path for field in step.forced if field.operation == "Update"}
+    done: set[str] = set()
+    for field in step.forced:
+        path = ours.get(field.path)
+        if path is None or field.path in done:
+            continue
+        if any(manager != FIELD_MANAGER for manager, _operation in fields.owners(live, path)):
+            continue
+        if field.operation != "Update":
+            if field.path not in updates:
+                notes.append(
+                    _(
+                        "{field} belonged to {manager}, which applies: it is released, and comes back with: {how}"
+                    ).format(field=field.path, manager=field.manager, how=resync(field.manager))
+                )
+            continue
+        done.add(field.path)
+        if field.withheld:
+            kept[path] = fields.look(live, path)
+            notes.append(
+                _("{field} stays as it is: its former value held a secret, which receipts never keep.").format(
+                    field=field.path
+                )
+            )
+        else:
+            restores.append((path, field))
+    return restores, kept, notes
+
+
+def _dry_run(cluster: Cluster, kind: Kind, step: Step, body: Object, live: Object) -> tuple[Object, Object, list[str]]:
+    """What the apply gives, the body that passes, and notes: fields that others took since are left to them."""
+    notes: list[str] = []
+    while True:
+        held = {**body, "metadata": {**body["metadata"], "uid": live["metadata"]["uid"]}}
+        try:
+            applied = cluster.apply(kind, step.namespace, step.name, held, manager=FIELD_MANAGER, dry_run=True)
+            return copy.deepcopy(applied.object), held, notes
+        except ConflictError as error:
+            taken = {conflict.field: conflict.manager for conflict in error.conflicts}
+            smaller = fields.without(body, taken)
+            if smaller == body:
+                raise
+            notes += [
+                _("{field} stays: {manager} changed it meanwhile.").format(field=field, manager=manager)
+                for field, manager in taken.items()
+            ]
+            body = smaller
 
 
 def undo(
@@ -82,48 +229,107 @@ def undo(
     on_event: OnEvent,
     cancelled: Cancelled = never,
 ) -> Receipt:
-    """Play a receipt backwards: views, then DaemonSet, its rollout, then the ConfigMap key; foreign changes survive.
+    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, then views; foreign changes survive.
 
     Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
     """
-    steps = plan_undo(cluster, receipt)
-    journal = Journal(store, receipt)
-    try:
-        for item in steps:
-            stop_if(cancelled)
-            _undo_step(cluster, item, journal, on_event, cancelled)
-        for view in reversed(receipt.views):
-            stop_if(cancelled)
-            if view.state in (WRITTEN, PENDING, UNKNOWN):
-                _undo_view(studio, view, journal, on_event)
-    except WizardError as error:
-        if UNDONE not in journal.receipt.states or isinstance(error, CancelledError):
-            raise
-        raise PartialError(
-            _("Only part was undone: {what}").format(what=error.what),
-            object=error.object,
-            why=error.why,
-            remedy="\n".join(p for p in (error.remedy, _("Run undo again to finish.")) if p),
-        ) from error
-    return journal.save(replace(journal.receipt, undone=now()))
+    with store.locked(receipt.cluster_uid, receipt.namespace):
+        steps = plan_undo(cluster, receipt, store)
+        journal = Journal(store, receipt)
+        try:
+            for item in steps:
+                stop_if(cancelled)
+                _undo_step(cluster, item, journal, on_event, cancelled)
+            for view in reversed(receipt.views):
+                stop_if(cancelled)
+                if view.state in (WRITTEN, PENDING, UNKNOWN):
+                    _undo_view(studio, view, journal, on_event)
+        except WizardError as error:
+            if UNDONE not in journal.receipt.states or isinstance(error, CancelledError):
+                raise
+            raise PartialError(
+                _("Only part was undone: {what}").format(what=error.what),
+                object=error.object,
+                why=error.why,
+                remedy="\n".join(p for p in (error.remedy, _("Run undo again to finish.")) if p),
+            ) from error
+        return journal.save(replace(journal.receipt, undone=now()))
 
 
 def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
     step, kind = item.step, _kind(item.step)
-    title = f"{step.kind} {step.namespace}/{step.name}"
     if item.live is None:
-        on_event(Event(title, item.note))
+        on_event(Event(step.title, item.note))
+        journal.step(replace(step, state=UNDONE))
+        return
+    begun_before = step.state == UNDOING
+    journal.step(replace(step, state=UNDOING))
+    after = _write(cluster, kind, item)
+    for note in item.notes:
+        on_event(Event(step.title, note))
+    if item.delete:
+        on_event(Event(step.title, _("deleted: it was ours and is empty")))
+    elif kind == DAEMON_SET and (begun_before or _generation(after) != _generation(item.live)):
+        on_event(Event(step.title, _("our fields are removed; the pods restart")))
+        follow(cluster, step.namespace, step.name, after, on_event, cancelled, cluster.time_scale)
     else:
-        applied = cluster.apply(kind, step.namespace, step.name, item.body, manager=FIELD_MANAGER, dry_run=False)
-        if kind == DAEMON_SET and _generation(applied.object) != _generation(item.live):
-            on_event(Event(title, _("our fields are removed; the pods restart")))
-            follow(cluster, step.namespace, step.name, applied, on_event, cancelled, cluster.time_scale)
-        elif item.delete:
-            cluster.delete(kind, step.namespace, step.name, uid=item.live["metadata"]["uid"])
-            on_event(Event(title, _("deleted: it was ours and is empty")))
-        else:
-            on_event(Event(title, _("our fields are removed")))
-    journal.step(replace(step, state=UNDONE))
+        on_event(Event(step.title, _("our fields are removed")))
+    journal.step(replace(step, state=UNDONE, rollout=""))
+
+
+def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object:
+    """Write the forced values back, then our former fields, each held to the version that was looked at.
+
+    Where somebody wrote in between, it is planned anew, and goes on only while the outcome for us is the same.
+    """
+    step = item.step
+    for attempt in range(STALE_RETRIES + 1):
+        assert item.live is not None
+        try:
+            live = _restore(cluster, kind, item)
+            held = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
+            body = {**item.body, "metadata": held}
+            applied = cluster.apply(kind, step.namespace, step.name, body, manager=FIELD_MANAGER, dry_run=False)
+            if item.delete:
+                # With its version too: a key that somebody adds in this moment is not deleted with it.
+                cluster.delete(
+                    kind,
+                    step.namespace,
+                    step.name,
+                    uid=applied.object["metadata"]["uid"],
+                    version=applied.object["metadata"]["resourceVersion"],
+                )
+            return applied.object
+        except StaleError:
+            again = _plan_undo(cluster, step)
+            if again.live is None:
+                return {"metadata": {}}
+            if attempt == STALE_RETRIES or not _same_for_us(item, again):
+                raise
+            item = again
+    raise AssertionError
+
+
+def _same_for_us(one: Undo, other: Undo) -> bool:
+    """Whether the second plan does no more than the first: a restored value or a removed field may be done already."""
+    return (
+        fields.leaves(one.body) == fields.leaves(other.body)
+        and set(other.restores) <= set(one.restores)
+        and (one.delete or not other.delete)
+    )
+
+
+def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
+    """Write the forced values back under their old managers, and return the object as it is then."""
+    live: Object = item.live or {}
+    by_manager: dict[str, list[tuple[fields.Path, Any]]] = {}
+    for path, field in item.restores:
+        by_manager.setdefault(field.manager, []).append((path, field.old))
+    for manager, values in by_manager.items():
+        metadata = {key: live["metadata"][key] for key in ("uid", "resourceVersion")}
+        body = fields.partial({"metadata": metadata}, values)
+        live = cluster.patch(kind, item.step.namespace, item.step.name, body, manager=manager, dry_run=False).object
+    return live
 
 
 def _generation(obj: Object) -> int:

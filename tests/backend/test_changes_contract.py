@@ -1,0 +1,245 @@
+"""Plan, apply and undo on the practice control plane and on a real one: the same assertions on both.
+
+Nothing here needs a kubelet: whoever waits for a rollout has its status written first.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changes import CONF, ENV, KEY, NAME, NEIGHBOUR, OTHER_CONF, Place, Rolling, create
+
+from tui.core import actions
+from tui.core.errors import RefusedError, StaleError, UsageError
+from tui.core.manifests import HASH_ANNOTATION
+from tui.core.ownership import FIELD_MANAGER
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster
+from tui.core.receipts import Store, load, unfinished
+
+
+@pytest.fixture
+def place(admin: Cluster, namespace: str, tmp_path: Path) -> Place:
+    found = Place(admin, namespace, Store(tmp_path))
+    found.install()
+    return found
+
+
+def set_key(place: Place, key: str, value: str, manager: str) -> None:
+    """Write one key of the ConfigMap as somebody else."""
+    body = {"data": {key: value}}
+    place.cluster.patch(CONFIG_MAP, place.namespace, "datakit-conf", body, manager=manager, dry_run=False)
+
+
+def set_env(place: Place, name: str, value: str, manager: str = "kubectl-set") -> None:
+    """Write one env entry as `kubectl set env` does."""
+    container = {"name": "datakit", "env": [{"name": name, "value": value}]}
+    body = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    place.cluster.patch(DAEMON_SET, place.namespace, "datakit", body, manager=manager, dry_run=False)
+
+
+def conf_of(place: Place) -> str | None:
+    data = place.cluster.get(CONFIG_MAP, place.namespace, "datakit-conf").get("data") or {}
+    found: str | None = data.get("etcd.conf")
+    return found
+
+
+def env_of(place: Place) -> dict[str, str]:
+    pod = place.cluster.get(DAEMON_SET, place.namespace, "datakit")["spec"]["template"]["spec"]
+    return {entry["name"]: entry.get("value", "") for entry in pod["containers"][0]["env"]}
+
+
+def named(place: Place) -> None:
+    """The vendor's name for the cluster is ours already, so that nothing is in the way."""
+    set_env(place, "ENV_CLUSTER_NAME_K8S", NAME, "kubectl-client-side-apply")
+
+
+class TestThereAndBack:
+    def test_unforced(self, place: Place) -> None:
+        named(place)
+        before = place.objects()
+        receipt = place.apply()
+        assert receipt.complete
+        assert conf_of(place) == CONF
+        assert place.objects()["ConfigMap"]["data"]["container.conf"] == NEIGHBOUR
+        template = place.objects()["DaemonSet"]["spec"]["template"]
+        assert HASH_ANNOTATION in template["metadata"]["annotations"]
+        again = place.apply()
+        assert again.path is None, "nothing differs, so nothing is written"
+        place.undo()
+        assert place.objects() == before
+
+    def test_forced_over_an_update_owner(self, place: Place) -> None:
+        set_key(place, "etcd.conf", "# Rancher's\n", "rancher")
+        before = place.objects()
+        plan = place.plan()
+        assert {(c.field, c.manager) for change in plan.changes for c in change.conflicts} == {
+            (KEY, "rancher"),
+            (ENV, "kubectl-client-side-apply"),
+        }
+        with pytest.raises(RefusedError):
+            place.carry_out(plan)
+        with pytest.raises(RefusedError, match="rancher") as caught:
+            place.apply(forced=(ENV,))
+        assert "kubectl" not in caught.value.why
+        assert place.objects() == before
+        receipt = place.apply(forced=(ENV, KEY))
+        assert {(f.path, f.manager, f.operation, f.old) for s in receipt.steps for f in s.forced} == {
+            (KEY, "rancher", "Update", "# Rancher's\n"),
+            (ENV, "kubectl-client-side-apply", "Update", "default"),
+        }
+        assert env_of(place)["ENV_CLUSTER_NAME_K8S"] == NAME
+        assert conf_of(place) == CONF
+        forced = place.objects()
+        assert place.apply().path is None, "what was forced is ours now, and stays so"
+        place.apply(OTHER_CONF)
+        place.undo()
+        assert place.objects() == forced
+        place.undo()
+        assert place.objects() == before
+
+    @pytest.mark.parametrize("manager", ["helm", "argocd-controller"])
+    def test_an_owner_that_applied_is_not_impersonated(
+        self, admin: Cluster, namespace: str, tmp_path: Path, manager: str
+    ) -> None:
+        place = Place(admin, namespace, Store(tmp_path))
+        place.install(manager)
+        place.apply(forced=(ENV,))
+        place.undo()
+        assert any("is released" in line and manager in line for line in place.said), place.said
+        assert env_of(place)["ENV_CLUSTER_NAME_K8S"] == ""
+        assert FIELD_MANAGER not in str(place.objects())
+
+    def test_two_applies_are_two_undos(self, place: Place) -> None:
+        named(place)
+        start = place.objects()
+        first = place.apply()
+        middle = place.objects()
+        place.apply(OTHER_CONF)
+        assert conf_of(place) == OTHER_CONF
+        with pytest.raises(UsageError, match="later apply"):
+            place.undo(first)
+        place.undo()
+        assert place.objects() == middle
+        place.undo()
+        assert place.objects() == start
+
+    def test_a_config_map_of_ours_is_deleted_again(self, admin: Cluster, namespace: str, tmp_path: Path) -> None:
+        place = Place(admin, namespace, Store(tmp_path))
+        place.install()
+        named(place)
+        uid = admin.get(CONFIG_MAP, namespace, "datakit-conf")["metadata"]["uid"]
+        admin.delete(CONFIG_MAP, namespace, "datakit-conf", uid=uid)
+        receipt = place.apply()
+        assert receipt.steps[0].created
+        place.undo()
+        names = [each["metadata"]["name"] for each in admin.list(CONFIG_MAP, namespace)]
+        assert "datakit-conf" not in names
+
+    def test_one_that_others_use_by_now_stays(self, admin: Cluster, namespace: str, tmp_path: Path) -> None:
+        place = Place(admin, namespace, Store(tmp_path))
+        place.install()
+        named(place)
+        uid = admin.get(CONFIG_MAP, namespace, "datakit-conf")["metadata"]["uid"]
+        admin.delete(CONFIG_MAP, namespace, "datakit-conf", uid=uid)
+        place.apply()
+        set_key(place, "zipkin.conf", "theirs", "rancher")
+        place.undo()
+        assert admin.get(CONFIG_MAP, namespace, "datakit-conf")["data"] == {"zipkin.conf": "theirs"}
+
+
+class TestMeanwhile:
+    def test_foreign_changes_survive_undo(self, place: Place) -> None:
+        named(place)
+        place.apply()
+        set_key(place, "zipkin.conf", "theirs", "rancher")
+        set_env(place, "ENV_LOG", "stdout")
+        foreign = place.objects()
+        place.undo()
+        after = place.objects()
+        assert after["ConfigMap"]["data"] == {"container.conf": NEIGHBOUR, "zipkin.conf": "theirs"}
+        assert env_of(place)["ENV_LOG"] == "stdout"
+        theirs = [e for e in foreign["ConfigMap"]["metadata"]["managedFields"] if e["manager"] != FIELD_MANAGER]
+        assert after["ConfigMap"]["metadata"]["managedFields"] == theirs
+
+    def test_a_forced_value_that_somebody_changed_since_is_theirs(self, place: Place) -> None:
+        place.apply(forced=(ENV,))
+        set_env(place, "ENV_CLUSTER_NAME_K8S", "theirs")
+        place.undo()
+        assert env_of(place)["ENV_CLUSTER_NAME_K8S"] == "theirs"
+
+    def test_a_field_that_was_taken_over_stays_when_an_older_value_would_come_back(self, place: Place) -> None:
+        named(place)
+        place.apply()
+        place.apply(OTHER_CONF)
+        set_key(place, "etcd.conf", "# edited\n", "kubectl-edit")
+        place.undo()
+        assert conf_of(place) == "# edited\n"
+        assert any("kubectl-edit changed it meanwhile" in line for line in place.said), place.said
+
+    def test_a_status_that_moves_on_does_not_stop_the_write(self, place: Place) -> None:
+        named(place)
+        plan = place.plan()
+        set_key(place, "zipkin.conf", "theirs", "rancher")
+        container = {"metadata": {"labels": {"touched": "yes"}}}
+        place.cluster.patch(DAEMON_SET, place.namespace, "datakit", container, manager="x", dry_run=False)
+        with pytest.raises(StaleError):
+            place.carry_out(plan)  # the diff shows its neighbours, and one of them is new
+        assert place.carry_out(place.plan()).complete
+        assert place.objects()["ConfigMap"]["data"]["zipkin.conf"] == "theirs"
+
+    def test_two_wizards(self, place: Place, tmp_path: Path) -> None:
+        """The second one's apply is not lost by the first one's undo, and the other way round."""
+        named(place)
+        start = place.objects()
+        place.apply()
+        other = Place(place.cluster, place.namespace, Store(tmp_path / "other"))
+        other.apply(OTHER_CONF)
+        with pytest.raises(RefusedError, match="Another datakit-wizard"):
+            place.undo()
+        assert conf_of(place) == OTHER_CONF
+        other.undo()
+        place.undo()
+        assert place.objects() == start
+
+    def test_a_review_that_another_wizard_overtook_is_refused(self, place: Place, tmp_path: Path) -> None:
+        named(place)
+        reviewed = place.plan()
+        Place(place.cluster, place.namespace, Store(tmp_path / "other")).apply(OTHER_CONF)
+        with pytest.raises(StaleError):
+            place.carry_out(reviewed)
+        assert conf_of(place) == OTHER_CONF
+
+    def test_a_daemon_set_made_anew_is_not_what_was_reviewed(self, place: Place) -> None:
+        named(place)
+        plan = place.plan()
+        uid = place.cluster.get(CONFIG_MAP, place.namespace, "datakit-conf")["metadata"]["uid"]
+        place.cluster.delete(CONFIG_MAP, place.namespace, "datakit-conf", uid=uid)
+        create(place.cluster, CONFIG_MAP, place.namespace, "datakit-conf", {"data": {"container.conf": NEIGHBOUR}}, "x")
+        with pytest.raises(StaleError):
+            place.carry_out(plan)
+
+
+def test_what_the_journal_holds_while_a_request_is_out(place: Place) -> None:
+    """Each request that changes something finds its step on disk already."""
+    named(place)
+    seen: list[tuple[str, str]] = []
+    plan = place.plan()
+    uid = place.look().uid
+
+    rolling = Rolling(place.cluster)
+
+    def apply(*arguments: Any, dry_run: bool, **options: Any) -> Any:
+        if not dry_run:
+            (receipt,) = place.store.all(uid, place.namespace)
+            seen.append((receipt.steps[-1].kind, receipt.steps[-1].state))
+            assert unfinished(place.store, uid, place.namespace) == receipt
+        return place.cluster.apply(*arguments, dry_run=dry_run, **options)
+
+    rolling.apply = apply  # type: ignore[attr-defined]
+    receipt = actions.apply(rolling, plan, None, place.store, on_event=lambda _event: None)  # type: ignore[arg-type]
+    assert seen == [("ConfigMap", "pending"), ("DaemonSet", "pending")]
+    assert receipt.path is not None
+    assert load(receipt.path) == receipt
+    assert unfinished(place.store, uid, place.namespace) is None

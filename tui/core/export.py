@@ -1,0 +1,111 @@
+"""The same change as files, for clusters whose objects come from Git: manifests, kustomization, Helm values, views."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from tui.core import views as view_catalogue
+from tui.core.answers import Answers
+from tui.core.diff import as_yaml
+from tui.core.errors import UsageError
+from tui.core.etcd_conf import KEY as CONF_KEY
+from tui.core.etcd_conf import PATH as CONF_PATH
+from tui.core.ownership import FIELD_MANAGER
+from tui.core.plan import CLUSTER_NAME_ENV, bodies, certificate_mount, cluster_name_env, conf_text, named
+from tui.core.ports import Kind, Object
+from tui.core.redaction import holds_secret
+from tui.core.survey import Survey
+from tui.i18n import _
+
+
+def files(answers: Answers, survey: Survey) -> dict[str, str]:
+    """Every file by its path below the folder of the export. Changes nothing.
+
+    Raises UsageError for answers that do not fit the cluster, and for a conf with a secret: exports get committed.
+    """
+    answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
+    conf = conf_text(answers, survey)
+    made: dict[str, str] = {}
+    if conf:
+        if holds_secret(conf):
+            raise UsageError(
+                _("The etcd.conf holds a secret, and an export is made to be committed."),
+                object="answers.toml, [etcd] conf",
+                remedy=_("Let the conf read it from a file (bearer_token_file, tls_key), then export again."),
+            )
+        written = bodies(answers, survey, conf)
+        for kind, body, _live in written:
+            made[_manifest(kind, body)] = as_yaml(_plain(body))
+        made["kustomization.yaml"] = _kustomization(written)
+        made["helm/values.yaml"] = _values(conf, cluster_name_env(answers, survey), mounts=_mounts(answers, survey))
+    for key in answers.views.create:
+        view = view_catalogue.view(key)
+        if not view.coming:
+            name = answers.views.names.get(key) or view.name(answers.views.lang)
+            template = view_catalogue.build(view, name=name, language=answers.views.lang)
+            made[f"dashboards/{key}.json"] = json.dumps(template, ensure_ascii=False, indent=1) + "\n"
+    return {"README.md": _readme(made), **made}
+
+
+def _manifest(kind: Kind, body: Object) -> str:
+    return f"manifests/{kind.kind.lower()}-{body['metadata']['name']}.yaml"
+
+
+def _plain(body: Object) -> Object:
+    """The body without what ties it to one live object."""
+    metadata = {key: value for key, value in body["metadata"].items() if key not in ("uid", "resourceVersion")}
+    return {**body, "metadata": metadata}
+
+
+def _kustomization(written: tuple[tuple[Kind, Object, Object | None], ...]) -> str:
+    """A component: it patches the objects that another kustomization brings."""
+    document: Object = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component"}
+    patches = []
+    for kind, body, live in written:
+        if live is None:
+            document.setdefault("resources", []).append(_manifest(kind, body))
+        else:
+            target = {"kind": kind.kind, "name": body["metadata"]["name"]}
+            patches.append({"path": _manifest(kind, body), "target": target})
+    document["patches"] = patches
+    return as_yaml(document)
+
+
+def _mounts(answers: Answers, survey: Survey) -> bool:
+    return certificate_mount(answers, survey) is not None
+
+
+def _values(conf: str, env: Mapping[str, str], *, mounts: bool) -> str:
+    lines = [
+        "# " + _("Values for DataKit's Helm chart. Helm replaces lists: add these entries to those that you have."),
+    ]
+    if mounts:
+        lines.append(
+            "# " + _("The chart cannot mount certificates: take them from /rootfs, or patch the DaemonSet after Helm.")
+        )
+    values: Object = {"dkconfig": [{"name": CONF_KEY, "path": CONF_PATH, "value": conf}]}
+    if CLUSTER_NAME_ENV in env:  # the chart sets it from a value of its own (DataKit's chart of 2025-10)
+        values["datakit"] = {"cluster_name_k8s": env[CLUSTER_NAME_ENV]}
+    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name != CLUSTER_NAME_ENV]
+    if others:
+        values["extraEnvs"] = others
+    return "\n".join(lines) + "\n" + as_yaml(values)
+
+
+def _readme(made: Mapping[str, str]) -> str:
+    parts = ["# DataKit Wizard", ""]
+    if "kustomization.yaml" in made:
+        parts += [
+            _("Kustomize: list this folder under `components:` of the kustomization that brings DataKit."),
+            "",
+            _("Helm: add `helm/values.yaml` to the values of the release."),
+            "",
+            _("By hand, each field owned by this tool as if it had applied it:"),
+            "",
+            f"    kubectl apply --server-side --field-manager={FIELD_MANAGER} -f manifests/",
+            "",
+        ]
+    if any(name.startswith("dashboards/") for name in made):
+        parts += [_("`dashboards/` holds the views: import them in the studio, or let `views create` make them."), ""]
+    return "\n".join(parts)
