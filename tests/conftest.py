@@ -31,3 +31,11 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.T
     i18n.use_language("en")
     yield
     i18n.use_language("en")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests hand over with `record_property("figure", ...)`, on one core or many."""
+    for report in terminalreporter.getreports("passed"):
+        for name, value in getattr(report, "user_properties", []):
+            if name == "figure":
+                terminalreporter.write_line(str(value))

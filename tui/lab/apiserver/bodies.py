@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tui.lab.apiserver import schema
+from tui.lab.apiserver import resources, schema
 from tui.lab.apiserver.call import Call
 from tui.lab.apiserver.defaults import apply_defaults
 from tui.lab.apiserver.errors import ApiError, bad_request, unprocessable, unsupported, unsupported_media_type
@@ -232,21 +232,17 @@ def wrong_version(resource: Resource, api_version: str) -> str:
 
 
 def _refuse_type(resource: Resource, found: Obj, kind: str, api_version: str) -> None:
-    from tui.lab.apiserver import resources
-
     other = resources.of_kind(api_version, kind)
     if other is None:
-        raise bad_request(
-            f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-        )
-    told = f'{kind} in version "{other.version}" cannot be handled as a {resource.kind}: '
+        scheme = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
+        raise bad_request(f'no kind "{kind}" is registered for version "{api_version}" {scheme}')
+    if kind == resource.kind:
+        raise bad_request(wrong_version(resource, api_version))
+    package = resource.group.split(".")[0] or "core"
+    why = f"converting (*{other.version}.{kind}) to (*{package}.{resource.kind}): unknown conversion"
     if other.shape is not None:
         try:
             schema.decode(other.shape, found)
         except ValueError as error:
-            raise bad_request(told + str(error)) from error
-    raise bad_request(
-        f"{told}converting (*core.{kind}) to (*core.{resource.kind}): unknown conversion"
-        if other.group == resource.group == ""
-        else wrong_version(resource, api_version)
-    )
+            why = str(error)
+    raise bad_request(f'{kind} in version "{other.version}" cannot be handled as a {resource.kind}: {why}')
