@@ -214,6 +214,7 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--wait", type=_duration, default=None, metavar="D", help=_("ask again for so long (e.g. 90s)"))
     check.add_argument("--short", action="store_true", help=_("only what is not well, one line each"))
+    check.add_argument("--every-node", action="store_true", help=_("ask every node, not a sample of a large cluster"))
     check.add_argument("--all-contexts", action="store_true", help=_("every context of the kubeconfig"))
 
     plan = verb("plan", _("show what would change; exit status 1 if anything would"))

@@ -10,7 +10,8 @@ from dataclasses import replace
 from tui.commands.connection import connect, contexts, say, studio, studio_settings
 from tui.core import checks, reports
 from tui.core.checks import Facts, Report, Result
-from tui.core.errors import Exit, UsageError
+from tui.core.errors import Exit, UsageError, WizardError
+from tui.core.parallel import each
 from tui.i18n import _
 
 
@@ -18,8 +19,9 @@ def check(options: argparse.Namespace) -> int:
     """Run the checks on one or more contexts and print the report."""
     names = _names(options)
     found = studio_settings(options)
-    run_reports = []
-    for name in names:
+    progress = _progress if sys.stderr.isatty() and options.output == "text" and len(names) == 1 else None
+
+    def one(name: str) -> Report:
         connection = connect(argparse.Namespace(**{**vars(options), "context": [name] if name else None}))
         client = studio(connection.backend, found)
         facts = Facts(
@@ -27,12 +29,18 @@ def check(options: argparse.Namespace) -> int:
             connection.cluster,
             namespace=options.namespace or "",
             studio=client,
+            every_node=options.every_node,
             no_studio=_("No API key was given, so nobody looked into the studio.") if client is None else "",
         )
-        progress = _progress if sys.stderr.isatty() and options.output == "text" else None
-        run_reports.append(checks.run(facts, wait_s=options.wait, on_result=progress))
-        if progress:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        return checks.run(facts, wait_s=options.wait, on_result=progress)
+
+    run_reports = []
+    for answer in each(names, one):
+        if isinstance(answer, WizardError):
+            raise answer
+        run_reports.append(answer)
+    if progress:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     report = Report(
         tuple(result for one in run_reports for result in one.results),
         tuple(context for one in run_reports for context in one.contexts),

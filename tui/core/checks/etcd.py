@@ -9,6 +9,7 @@ from tui.core.checks.cluster import names, no_exec
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, passed, pending
 from tui.core.errors import WizardError
+from tui.core.parallel import each
 from tui.core.survey import CLUSTER_TAG, AgentPod
 from tui.core.topology import is_loopback
 from tui.i18n import _, ngettext
@@ -244,11 +245,9 @@ def fed(facts: Facts) -> Finding:
         return pending(_("no ready DataKit collects etcd"))
     fed_as = {i.feed_name for i in facts.etcd_inputs()}
     silent, total = [], 0.0
-    for pod in pods:
-        try:
-            feeds = facts.agent(pod).feeds()
-        except WizardError as error:
-            silent.append(f"{pod.node}: {error.what}")
+    for pod, feeds in zip(pods, each(pods, lambda pod: facts.agent(pod).feeds()), strict=True):
+        if isinstance(feeds, WizardError):
+            silent.append(f"{pod.node}: {feeds.what}")
             continue
         count = sum(feed.points for name, feed in feeds.items() if name in fed_as)
         total += count
@@ -272,15 +271,13 @@ def uploaded(facts: Facts) -> Finding:
     """The collecting agents' uploads are accepted."""
     if not facts.may_exec:
         return no_exec(facts)
-    pods = facts.collecting_pods or facts.ready_pods
+    pods = facts.collecting_pods or facts.asked_pods
     if not pods:
         return pending(_("no ready DataKit"))
     accepted, refused = 0.0, []
-    for pod in pods:
-        try:
-            by_status = facts.agent(pod).uploads()
-        except WizardError as error:
-            refused.append(f"{pod.node}: {error.what}")
+    for pod, by_status in zip(pods, each(pods, lambda pod: facts.agent(pod).uploads()), strict=True):
+        if isinstance(by_status, WizardError):
+            refused.append(f"{pod.node}: {by_status.what}")
             continue
         accepted += by_status.get("OK", 0.0)
         bad = {s: n for s, n in by_status.items() if s not in ("OK", "total") and n}

@@ -40,6 +40,7 @@ from tui.i18n import assets
 
 T = TypeVar("T")
 
+SAMPLE = 20  # pods asked in a large cluster, unless every node is wanted
 CONF_D = "/usr/local/datakit/conf.d/"
 ETCD_PORTS = (":2379/", ":2381/", ":9978/", ":9979/")
 
@@ -69,6 +70,7 @@ class Facts:
         daemonset: str = "",
         studio: Studio | None = None,
         no_studio: str = "",
+        every_node: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.backend = backend
@@ -77,6 +79,7 @@ class Facts:
         self.daemonset = daemonset
         self.studio = studio
         self.no_studio = no_studio
+        self.every_node = every_node
         self.now = now
         self._kept: dict[str, object] = {}
 
@@ -204,6 +207,20 @@ class Facts:
         """The DataKit pods that are ready."""
         return [pod for pod in self.datakit.pods if pod.ready]
 
+    @property
+    def asked_pods(self) -> list[AgentPod]:
+        """The ready pods that questions about every node go to: all of a few, else etcd's nodes and a sample.
+
+        The sample is spread evenly and the same in each round, so that a wait ends for the pods that it began with.
+        """
+        pods = self.ready_pods
+        if self.every_node or len(pods) <= SAMPLE:
+            return pods
+        etcd = [pod for pod in pods if pod.node in self.survey.etcd_nodes]
+        others = [pod for pod in pods if pod not in etcd]
+        wanted = max(SAMPLE - len(etcd), 5)
+        return etcd + others[:: max(1, len(others) // wanted)][:wanted]
+
     def inputs_of(self, pod: AgentPod) -> AgentInputs:
         """What the agent in one pod says of its inputs and the election."""
         return self._once(f"inputs {pod.name}", lambda: self.agent(pod).inputs())
@@ -211,7 +228,7 @@ class Facts:
     @property
     def leader(self) -> str:
         """The node whose DataKit holds the election, "" where no agent knows one."""
-        for pod in self.ready_pods:
+        for pod in self.asked_pods:
             leader = self.inputs_of(pod).leader
             if leader:
                 return leader
