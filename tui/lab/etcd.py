@@ -151,13 +151,13 @@ class StandInEtcd:
             await self.stop_member(node)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In a new child: be killed when the lab dies, however it dies (Linux)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that are free now; etcd cannot be told to choose its own."""
     sockets = [socket.socket() for _number in range(count)]
     try:
@@ -200,7 +200,7 @@ class RealEtcd:
         return etcd
 
     async def _start(self, binary: str, nodes: Sequence[Node], folder: Path) -> None:
-        ports = _free_ports(3 * len(nodes))
+        ports = free_ports(3 * len(nodes))
         triples = {node.name: ports[3 * i : 3 * i + 3] for i, node in enumerate(nodes)}
         cluster = ",".join(f"{name}=https://127.0.0.1:{each[1]}" for name, each in triples.items())
         token = secrets.token_hex(8)
@@ -254,7 +254,7 @@ class RealEtcd:
                 stdout=log,
                 stderr=log,
                 env={"PATH": "/usr/bin:/bin"},
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 start_new_session=True,  # a Ctrl-C in the terminal reaches the lab alone, which stops etcd
             )
 

@@ -100,8 +100,10 @@ async def _until_cancelled() -> None:
 
 
 async def _full(options: LabOptions, stop: asyncio.Event) -> None:
+    from tui.lab import realserver
     from tui.lab.world import Lab
 
+    programs = realserver.binaries(os.environ) if options.apiserver else None
     try:
         lab = Lab(
             nodes=options.nodes,
@@ -110,7 +112,8 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
             interval_s=options.interval_s,
             seed=options.seed,
             faults=options.faults,
-            etcd_binary=shutil.which("etcd"),
+            etcd_binary=shutil.which("etcd") or (str(programs / "etcd") if programs else None),
+            programs=programs,
         )
         await lab.start()
     except ValueError as error:
@@ -126,15 +129,17 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
 
 async def _bare(options: LabOptions, stop: asyncio.Event) -> None:
     """The control plane alone: no nodes, no controllers, a client certificate for the admin and each user."""
-    from tui.lab import vendor, world
+    from tui.lab import controlplane, vendor, world
+    from tui.lab.audit import AuditLog
     from tui.lab.kubeconfig import context_name, write_kubeconfig
     from tui.lab.pki import Pki, write_file
 
     pki = Pki.create()
     folder = make_folder()
     server = None
+    audit = AuditLog(folder / "audit.jsonl")
     try:
-        server = world.api_server(folder, pki.cluster, pki.api_server([]), None)
+        server = controlplane.api_server(folder, pki.cluster, pki.api_server([]), None, audit.control_plane)
         url = await server.start()
         pairs = {vendor.ADMIN: pki.user(vendor.ADMIN, vendor.ADMINS)}
         pairs |= {name: pki.user(name) for name in options.users if name != vendor.ADMIN}
@@ -159,10 +164,12 @@ async def _bare(options: LabOptions, stop: asyncio.Event) -> None:
             "ca": str(ca),
             "users": {name: {"cert": str(cert), "key": str(key)} for name, (cert, key) in files.items()},
             "folder": str(folder),
+            "audit": str(audit.path),
         }
         _announce(line, stop)
         await _until_cancelled()
     finally:
         if server is not None:
             await server.stop()
+        audit.close()
         shutil.rmtree(folder, ignore_errors=True)

@@ -10,7 +10,7 @@ import random
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,11 +19,11 @@ from tui.core.errors import UsageError
 from tui.i18n import _
 from tui.lab import vendor
 from tui.lab.agent import Agent
-from tui.lab.apiserver import ApiServer
 from tui.lab.audit import AuditLog
 from tui.lab.client import Client, Object
 from tui.lab.container import Container
 from tui.lab.control import Control, make_folder
+from tui.lab.controlplane import ControlPlane, Embedded, Real
 from tui.lab.daemonsets import DaemonSets
 from tui.lab.edits import Cluster
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
@@ -35,6 +35,7 @@ from tui.lab.layouts import Layout, dress, layout_of, write_certificates
 from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
+from tui.lab.realserver import AUDIT_FILE
 from tui.lab.studio import StudioServer
 from tui.lab.switches import Switches
 
@@ -62,6 +63,7 @@ class Lab:
         faults: Iterable[str] = (),
         etcd_binary: str | None = None,
         platform: str = "kubeadm",
+        programs: Path | None = None,
     ) -> None:
         self.scale = 60.0 / interval_s
         self.folder = Path()
@@ -79,11 +81,12 @@ class Lab:
         self.switches = Switches(self)
         self._faults = tuple(dict.fromkeys(faults))
         self._etcd_binary = etcd_binary
+        self._programs = programs  # of a real kube-apiserver and its etcd
         self._rng = random.Random(seed)
         self._audit: AuditLog | None = None
         self._control: Control | None = None
         self._users: dict[str, Pair] = {}
-        self._server: ApiServer | None = None
+        self._server: ControlPlane | None = None
         self._clients: list[Client] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._url = ""
@@ -182,10 +185,14 @@ class Lab:
     async def _start_control_plane(self) -> None:
         pairs = [(node.name, node.ip) for node in self.nodes if node.is_control_plane]
         serving = self.pki.api_server(pairs)
-        audit = self._audit.control_plane if self._audit else None
-        self._server = api_server(self.folder, self.pki.cluster, serving, self.hooks, audit)
-        self._server.seed(self._machine_objects(), manager="kubelet")
-        self._url = await self._server.start()
+        if self._programs is None:
+            assert self._audit is not None
+            self._server = Embedded(self.folder, self.pki, serving, self.hooks, self._audit.control_plane)
+        else:
+            by_address = {node.ip: node for node in self.nodes}
+            place = (self.folder, self._programs, self.pki, serving, self.hooks, self.network, by_address)
+            self._server = Real(*place)
+        self._url = await self._server.start(self._machine_objects())
         admin = self.pki.user(vendor.ADMIN, vendor.ADMINS)
         self._users = {vendor.ADMIN: admin, vendor.VIEWER: self.pki.user(vendor.VIEWER)}
         self.write_kubeconfig(vendor.ADMIN)
@@ -346,18 +353,6 @@ class Lab:
             "platform": self.layout.key,
             "faults": list(self.switches.names),
             "audit": str(self.folder / "audit.jsonl"),
+            **({} if self._programs is None else {"audit_apiserver": str(self.folder / AUDIT_FILE)}),
+            "apiserver": "practice" if self._programs is None else "kube-apiserver",
         }
-
-
-def api_server(
-    folder: Path,
-    authority: Authority,
-    serving: Pair,
-    hooks: NodeHooks | None,
-    audit: Callable[[Object], None] | None = None,
-) -> ApiServer:
-    """An API server with this certificate, whose clients have certificates of the same authority."""
-    cert, key = serving.write(folder / "server", "apiserver")
-    ca = folder / "server" / "ca.crt"
-    write_file(ca, authority.pem)
-    return ApiServer(server_cert=cert, server_key=key, client_ca=ca, kubelets=hooks, audit=audit)
