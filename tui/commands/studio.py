@@ -14,6 +14,7 @@ from tui.core import views as catalogue
 from tui.core.errors import Exit, PartialError, UsageError, WizardError
 from tui.core.ports import Studio
 from tui.core.proposal import cluster_name
+from tui.core.query_forms import Form, unverified
 from tui.core.survey import survey
 from tui.i18n import _
 
@@ -40,7 +41,14 @@ def _template(key: str) -> str:
 
 
 def _show(options: argparse.Namespace) -> int:
-    sys.stdout.write(_template(options.key))
+    template = _template(options.key)  # refused before anything is said of it
+    by_form: dict[Form, list[str]] = {}
+    for panel in catalogue.view(options.key).panels:
+        for form in unverified(panel):
+            by_form.setdefault(form, []).append(panel.key)
+    for form, panels in by_form.items():
+        say(_("Not verified on a live studio: {form} ({panels})").format(form=form.example, panels=", ".join(panels)))
+    sys.stdout.write(template)
     return Exit.OK
 
 
