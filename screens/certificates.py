@@ -191,8 +191,8 @@ class CertificatesScreen(StepScreen):
                 _("None are needed: this etcd.conf reads etcd's metrics over plain HTTP, on each node's own loopback."),
                 "\n\n",
                 _(
-                    "The tutorial mounts /etc/kubernetes/pki/etcd into DataKit here. You save that: no key of etcd comes"
-                    " near DataKit."
+                    "The tutorial mounts /etc/kubernetes/pki/etcd into DataKit here. You save that: no key of etcd"
+                    " comes near DataKit."
                 ),
             )
         paths = [*needed.tls.ca, needed.tls.cert, needed.tls.key]

@@ -227,8 +227,9 @@ class WorkspaceScreen(StepScreen):
                 assemble(
                     (glyph("warn") + " ", "$warning"),
                     _(
-                        "What stays unproven without a workspace: that points arrive, that they carry the cluster's name,"
-                        " and that they are fresh. No view is compared or created, and Verify can only be inconclusive."
+                        "What stays unproven without a workspace: that points arrive, that they carry the cluster's"
+                        " name, and that they are fresh. No view is compared or created, and Verify can only be"
+                        " inconclusive."
                     ),
                 )
             )

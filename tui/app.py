@@ -313,8 +313,8 @@ class WizardApp(App[int]):
         """Nothing blinks, here neither."""
         from textual.widgets import Input
 
-        for field in palette.query(Input):
-            field.cursor_blink = False
+        for line in palette.query(Input):
+            line.cursor_blink = False
 
     # -- size
 

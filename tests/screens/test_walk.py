@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.screens.drive import Drive, driving
 from tests.screens.fakes import API_KEY, World
+from tui import app as wizard
 from tui.core import receipts
 from tui.core.steps import COMING_STEPS, STEPS, StepState
 
@@ -23,6 +24,24 @@ async def test_enter_alone_leads_to_a_green_verify(tmp_path: Path) -> None:
         assert all(states[key] is StepState.DONE for key in states if key not in (*COMING_STEPS, "done")), states
         await drive.press("enter")
         assert drive.app.return_value == 0
+    # the neighbours in the ConfigMap survive
+    data = drive.world.objects["ConfigMap", "datakit", "datakit-conf"]["data"]
+    assert set(data) == {"container.conf", "zipkin.conf", "etcd.conf"}
+    # one receipt holds the changes and the view
+    found = list((tmp_path / "state" / "receipts").rglob("*.json"))
+    assert len(found) == 1
+    receipt = receipts.load(found[0])
+    assert [step.kind for step in receipt.steps] == ["ConfigMap", "DaemonSet"]
+    assert [(view.key, view.state) for view in receipt.views] == [("etcd", "written")]
+    assert receipt.complete
+    assert any(str(found[0]) in line for line in wizard.farewell(drive.app))
+    # the answers file repeats the run and holds no key
+    text = (tmp_path / "state" / "answers.toml").read_text()
+    answers = tomllib.loads(text)
+    assert answers["etcd"]["strategy"] == "node-http"
+    assert answers["studio"]["endpoint"] == "https://studio.example"
+    assert answers["cluster"]["context"] == "admin@prod"
+    assert API_KEY not in text
 
 
 async def test_nothing_is_written_before_enter_on_the_review(tmp_path: Path) -> None:
@@ -33,35 +52,6 @@ async def test_nothing_is_written_before_enter_on_the_review(tmp_path: Path) -> 
         assert not (tmp_path / "state" / "receipts").exists()
         await drive.press("enter")
         assert drive.world.writes == ["ConfigMap datakit/datakit-conf", "DaemonSet datakit/datakit"]
-
-
-async def test_the_neighbours_in_the_config_map_survive(tmp_path: Path) -> None:
-    async with driving(tmp_path) as drive:
-        await drive.to("etcd")
-        data = drive.world.objects["ConfigMap", "datakit", "datakit-conf"]["data"]
-        assert set(data) == {"container.conf", "zipkin.conf", "etcd.conf"}
-
-
-async def test_one_receipt_holds_the_changes_and_the_view(tmp_path: Path) -> None:
-    async with driving(tmp_path) as drive:
-        await drive.to("verify")
-        found = list((tmp_path / "state" / "receipts").rglob("*.json"))
-        assert len(found) == 1
-        receipt = receipts.load(found[0])
-        assert [step.kind for step in receipt.steps] == ["ConfigMap", "DaemonSet"]
-        assert [(view.key, view.state) for view in receipt.views] == [("etcd", "written")]
-        assert receipt.complete
-
-
-async def test_the_answers_file_repeats_the_run_and_holds_no_key(tmp_path: Path) -> None:
-    async with driving(tmp_path) as drive:
-        await drive.to("verify")
-    text = (tmp_path / "state" / "answers.toml").read_text()
-    answers = tomllib.loads(text)
-    assert answers["etcd"]["strategy"] == "node-http"
-    assert answers["studio"]["endpoint"] == "https://studio.example"
-    assert answers["cluster"]["context"] == "admin@prod"
-    assert API_KEY not in text
 
 
 async def test_going_back_keeps_the_answers(tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ class Given:
     """The presets of a run. `key_source` says where the API key comes from ("GUANCE_ACCESS_TOKEN").
 
     `resume_step` and `resume_saved` are where and when a person left off, with `answers` as they were then; `resume` is
-    whether they want to go on from there, `resumed` whether those answers were taken up. `practice`: a practice lab
-    is started. `unopened`: what the wizard works on could not be opened. `command` is the line that starts this wizard again.
+    whether they want to go on from there, `resumed` whether those answers were taken up. `practice`: a practice lab is
+    started; `unopened`: what the wizard works on could not be opened. `command` is the line that starts it again.
     """
 
     context: str = ""
