@@ -33,7 +33,7 @@ BUCKETS = ["0.005", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"
 
 
 def large_scrape(series: int = SERIES) -> bytes:
-    """That many series (SERIES are 12 MB) in the shape of a kube-apiserver's: histograms with many labels, and counters."""
+    """That many series (SERIES are 12 MB) in the shape of an API server's: histograms with many labels."""
     lines: list[str] = []
     families = 40
     for number in range(families):

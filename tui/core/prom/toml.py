@@ -35,6 +35,7 @@ class Moment(str):
     __slots__ = ()
 
 
+MAX_DEPTH = 100  # of values within values, and of parts in a name: DataKit has no limit, we have a stack
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffd]|\r(?!\n)")
 _BLANK = re.compile(r"[ \t]*")
 _SPACE = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
@@ -67,6 +68,7 @@ class _Parser:
         self.root: Table = {}
         self.context: Path = ()
         self.key = ""
+        self.depth = 0
         self.implicit: set[Path] = set()  # tables that only a longer name has made so far
         self.arrays: set[Path] = set()  # keys whose latest value is a bracketed list: these alone may be redefined
 
@@ -124,6 +126,8 @@ class _Parser:
             self.pos += 1
             if char == closing:
                 return tuple(parts)
+            if len(parts) >= MAX_DEPTH:
+                raise self.error(_("a name has more than {n} parts").format(n=MAX_DEPTH))
 
     def header(self) -> None:
         array = self.text.startswith("[[", self.pos)
@@ -207,10 +211,13 @@ class _Parser:
 
     def value(self, in_array: bool) -> Any:
         char = self.peek()
-        if char == "[":
-            return self.array()
-        if char == "{":
-            return self.inline_table(in_array)
+        if char in ("[", "{") and char:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise self.error(_("values are nested more than {n} deep").format(n=MAX_DEPTH))
+            value = self.array() if char == "[" else self.inline_table(in_array)
+            self.depth -= 1
+            return value
         if char in ('"', "'") and char:
             if self.text.startswith(char * 3, self.pos):
                 return self.long_string(char)
@@ -290,11 +297,13 @@ class _Parser:
             at = self.text.find(quote, at)
             if at < 0:
                 raise self.error(_("a string without its closing {quote}").format(quote=quote * 3))
-            backslashes = at - len(self.text[start:at].rstrip("\\")) - start if quote == '"' else 0
-            if backslashes % 2:
+            escaped = at
+            while quote == '"' and escaped > start and self.text[escaped - 1] == "\\":
+                escaped -= 1
+            if (at - escaped) % 2:
                 at += 1
                 continue
-            run = len(self.text) - at - len(self.text[at:].lstrip(quote))
+            run = len(self.text[at : at + 7]) - len(self.text[at : at + 7].lstrip(quote))
             if run >= 3:
                 break
             at += run
@@ -355,8 +364,8 @@ class _Parser:
 
     def based(self, text: str) -> int:
         if not _well_grouped(text):
-            raise self.error(_("no number: {text}").format(text=text))
-        return self.fitting(int(text, 0))
+            raise self.error(_("no number: {text}").format(text=text[:40]))
+        return self.fitting(int(text, 0), text)
 
     def number(self, text: str) -> int | float:
         digits = text.lstrip("+-")
@@ -368,20 +377,20 @@ class _Parser:
             or re.match("[+-]?0[0-9_]", parts[0])
             or re.search(r"\.(?![0-9])", text)
         ):
-            raise self.error(_("no number: {text}").format(text=text))
+            raise self.error(_("no number: {text}").format(text=text[:40]))
         if digits.replace("_", "").isdigit():
-            return self.fitting(int(text))
+            return self.fitting(int(text) if len(text) < 99 else 1 << 64, text)  # Python limits the digits
         try:
             value = float(text.replace("_", ""))
         except ValueError:
-            raise self.error(_("no number: {text}").format(text=text)) from None
+            raise self.error(_("no number: {text}").format(text=text[:40])) from None
         if value in (float("inf"), float("-inf")):
-            raise self.error(_("{text} is out of range").format(text=text))
+            raise self.error(_("{text} is out of range").format(text=text[:40]))
         return value
 
-    def fitting(self, value: int) -> int:
+    def fitting(self, value: int, text: str) -> int:
         if not -(1 << 63) <= value < 1 << 63:
-            raise self.error(_("{text} is out of range").format(text=value))
+            raise self.error(_("{text} is out of range").format(text=text[:40]))
         return value
 
 
