@@ -16,6 +16,7 @@ from tui.core import views
 from tui.core.errors import NotFoundError, RefusedError, StaleError
 from tui.core.ports import Dashboard, Studio, Workspace
 from tui.core.view_drift import Difference, differences, fingerprint
+from tui.core.view_spelling import TUTORIAL, Spelling, spelled
 from tui.i18n import _
 
 TOOL = "datakit-wizard"
@@ -28,16 +29,19 @@ _MARK = re.compile(r"\[([0-9a-f]{16})\]")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A view as it is to be: its key, the cluster's name, the dashboard's name and its language."""
+    """A view as it is to be: its key, the cluster's name, the dashboard's name and its language; and how the data
+    that it shows is named.
+    """
 
     key: str
     cluster: str
     name: str
     language: str
+    spelling: Spelling = TUTORIAL
 
     def template(self) -> dict[str, Any]:
         """Its template. Raises UsageError for a name that cannot be."""
-        return views.build(views.view(self.key), name=self.name, language=self.language)
+        return views.build(spelled(views.view(self.key), self.spelling), name=self.name, language=self.language)
 
 
 @dataclass(frozen=True)
