@@ -215,9 +215,9 @@ class _Parser:
             self.depth += 1
             if self.depth > MAX_DEPTH:
                 raise self.error(_("values are nested more than {n} deep").format(n=MAX_DEPTH))
-            value = self.array() if char == "[" else self.inline_table(in_array)
+            nested: Any = self.array() if char == "[" else self.inline_table(in_array)
             self.depth -= 1
-            return value
+            return nested
         if char in ('"', "'") and char:
             if self.text.startswith(char * 3, self.pos):
                 return self.long_string(char)
