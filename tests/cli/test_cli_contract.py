@@ -362,7 +362,8 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         process.stdout.close()
         complaint = process.stderr.read()
         process.wait(60)
-    assert complaint == b""
+    assert b"Traceback" not in complaint
+    assert b"BrokenPipe" not in complaint
     assert process.returncode == 0
 
 
