@@ -11,6 +11,7 @@ from tui.core.diff import object_diff
 from tui.core.errors import (
     CancelledError,
     ConflictError,
+    DeadlineError,
     PartialError,
     RefusedError,
     StaleError,
@@ -267,7 +268,9 @@ def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent
     after = _write(cluster, kind, item)
     for note in item.notes:
         on_event(Event(step.title, note))
-    if item.delete:
+    if after is None:
+        on_event(Event(step.title, _("The object was deleted meanwhile; nothing of ours is left.")))
+    elif item.delete:
         on_event(Event(step.title, _("deleted: it was ours and is empty")))
     elif kind == DAEMON_SET and (begun_before or _generation(after) != _generation(item.live)):
         on_event(Event(step.title, _("our fields are removed; the pods restart")))
@@ -277,12 +280,14 @@ def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent
     journal.step(replace(step, state=UNDONE, rollout=""))
 
 
-def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object:
+def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object | None:
     """Write the forced values back, then our former fields, each held to the version that was looked at.
 
-    Where somebody wrote in between, it is planned anew, and goes on only while the outcome for us is the same.
+    Where somebody wrote in between, or an answer was lost, it is planned anew, and goes on only while the outcome for
+    us is the same. Returns the object, None where it is gone.
     """
     step = item.step
+    lost = False
     for attempt in range(STALE_RETRIES + 1):
         assert item.live is not None
         try:
@@ -300,10 +305,13 @@ def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object:
                     version=applied.object["metadata"]["resourceVersion"],
                 )
             return applied.object
-        except StaleError:
+        except (StaleError, DeadlineError) as error:
+            if lost and isinstance(error, DeadlineError):
+                raise  # twice without an answer
+            lost = lost or isinstance(error, DeadlineError)
             again = _plan_undo(cluster, step)
             if again.live is None:
-                return {"metadata": {}}
+                return None
             if attempt == STALE_RETRIES or not _same_for_us(item, again):
                 raise
             item = again
