@@ -13,7 +13,7 @@ from textual.widgets import Static
 from tui.core import actions, survey
 from tui.core.by_hand import commands
 from tui.core.durations import about
-from tui.core.errors import PartialError, WizardError
+from tui.core.errors import WizardError
 from tui.core.plan import Plan, changed, make_plan
 from tui.core.ports import Rollout
 from tui.i18n import N_, _, ngettext
@@ -131,7 +131,7 @@ class ReviewScreen(StepScreen):
         change = self.plan.changes[int(chosen.key)]
         text = change.diff or _("Nothing differs.")
         if change.owners:
-            text = _("Owned by: {owners}").format(owners=", ".join(change.owners)) + "\n" + text
+            text += "\n\n" + _("Owned by: {owners}").format(owners=", ".join(change.owners))
         if change.warnings:
             text = "\n".join([*change.warnings, text])
         self.query_one("#diff", DiffView).show(text)
@@ -220,6 +220,8 @@ class ReviewScreen(StepScreen):
         cluster = session.cluster
         if plan is None or cluster is None:
             return
+        found = session.store.newest(plan.survey.uid, plan.survey.datakit.namespace)
+        self.given.receipt_before = found.id if found is not None else ""
         self._applying, self._stopped, self._began = True, False, time.monotonic()
         self._log, self._rollout = [], None
         session.running = self.STEP
@@ -249,7 +251,9 @@ class ReviewScreen(StepScreen):
             session.running = ""
             self._applying = False
             self._clock.pause()
-        session.receipt, session.plan = receipt, plan
+        if receipt.path is not None or session.receipt is None:
+            session.receipt = receipt
+        session.plan = plan
         session.failed.discard(self.STEP)
         seconds = about(time.monotonic() - self._began)
         self.working.finish("ok", _("Applied in {time}.").format(time=seconds) if receipt.path else "")
@@ -265,14 +269,14 @@ class ReviewScreen(StepScreen):
         self.refresh_frame()
 
     def failed(self, error: WizardError) -> None:
-        self._show()
-        if isinstance(error, PartialError):
-            newest = None
-            if self.session.survey is not None:
-                found = self.session.survey
-                newest = self.session.store.newest(found.uid, found.datakit.namespace)
-            self.session.receipt = newest or self.session.receipt
+        found = self.session.survey
+        if found is not None and self.given.receipt_before is not None:
+            # What was written before it failed is in a receipt all the same.
+            newest = self.session.store.newest(found.uid, found.datakit.namespace)
+            if newest is not None and newest.id != self.given.receipt_before:
+                self.session.receipt = newest
         self.plan = None
+        self._show()
 
     def _event(self, event: actions.Event) -> None:
         """Something happened: shown at once, a rollout's counts in place."""

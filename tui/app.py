@@ -52,6 +52,7 @@ DARK = Theme(
 )
 if TYPE_CHECKING:
     from tui.core.ports import Backend
+    from tui.core.receipts import Receipt
 
 _TERMINAL = BUILTIN_THEMES["ansi-dark"]
 ANSI = replace(
@@ -236,6 +237,9 @@ class WizardApp(App[int]):
         """Show the screen of a step, built from the model as it is now."""
         if key == self.current:
             return
+        if self.session.running == "review":
+            self.notify(_("First let this finish, or stop it with x."))
+            return
         before, self.current = self.current, key
         self.save()
         if key == flow.WELCOME:
@@ -388,7 +392,7 @@ def farewell(app: WizardApp, *, settled: bool = True) -> list[str]:
     """What stays in the scrollback: what was done, where it is written, and the line to go on."""
     session = app.session
     lines = []
-    receipt = session.receipt
+    receipt = session.receipt or _cut_off(app)
     if receipt is not None:
         from tui.core import reports
 
@@ -400,3 +404,12 @@ def farewell(app: WizardApp, *, settled: bool = True) -> list[str]:
     if session.survey is not None and session.lab is None:
         lines.append(_("To go on: {command}").format(command=app.given.command))
     return lines
+
+
+def _cut_off(app: WizardApp) -> Receipt | None:
+    """The receipt of an apply that was under way when the person left, None where there was none."""
+    survey, before = app.session.survey, app.given.receipt_before
+    if survey is None or before is None:
+        return None
+    newest = app.session.store.newest(survey.uid, survey.datakit.namespace)
+    return newest if newest is not None and newest.id != before else None

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from tests.screens.fakes import API_KEY, FakeBackend, World
 from tui import app as wizard
 from tui.terminal import Look
+from tui.widgets import background
 from tui.widgets.given import Given, Secret
 from tui.widgets.step_screen import StepScreen
 
@@ -94,6 +95,7 @@ async def driving(
     endpoint: str = "https://studio.example",
 ) -> AsyncIterator[Drive]:
     """A wizard at its first screen. The API key is given as by the environment, unless `key` is ""."""
+    background.reset()
     world = world or World.fresh()
     state = tmp_path / "state"
     given = Given(endpoint=endpoint, key=Secret(key), key_source="GUANCE_ACCESS_TOKEN" if key else "")

@@ -181,6 +181,7 @@ class World:
     writes: list[str] = field(default_factory=list)
     time_scale: float = 1.0
     scrapes: int = 0
+    held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
 
     @classmethod
@@ -370,6 +371,12 @@ class FakeCluster:
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
     ) -> Rollout:
+        state = Rollout(4, 0, 4, False, {})
+        progress(state)
+        while self.world.held:
+            if cancelled():
+                return state
+            time.sleep(0.01)
         for done in range(len(NODES) + 1):
             state = Rollout(4, done, 4, done == len(NODES), dict.fromkeys(NODES[:done], "ready"))
             progress(state)

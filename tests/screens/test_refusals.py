@@ -10,6 +10,7 @@ from tests.screens.fakes import API_KEY, World
 from tui import app as wizard
 from tui.core.errors import FieldConflict, UnreachableError, UsageError
 from tui.core.steps import StepState
+from tui.widgets import background
 from tui.widgets.error_page import ErrorPage
 from tui.widgets.leave_page import LeavePage
 
@@ -187,6 +188,52 @@ async def test_ctrl_c_asks_once_then_leaves_with_130(tmp_path: Path) -> None:
         await drive.press("ctrl+c", "ctrl+c")
         assert drive.app.return_value == 130
     assert "Nothing was changed in admin@prod." in wizard.farewell(drive.app)
+
+
+async def test_leaving_in_the_midst_of_a_rollout_keeps_the_receipt(tmp_path: Path) -> None:
+    world = World.fresh()
+    world.held = True
+    async with driving(tmp_path, world=world) as drive:
+        await drive.to("review")
+        await drive.pilot.press("enter")
+        await drive.until(lambda: "0 of 4 nodes" in drive.text)
+        assert drive.app.session.state("review") is StepState.RUNNING
+        drive.app.go("verify")  # as from the palette: not while something is written
+        assert drive.app.current == "review"
+        await drive.pilot.press("ctrl+c")
+        await drive.until(lambda: "A change is being written just now." in drive.text)
+        await drive.pilot.press("y")
+        await drive.pilot.pause()
+        assert drive.app.return_value == 130
+    assert background.settle(5.0)
+    receipt = next((tmp_path / "state" / "receipts").rglob("*.json"))
+    told = wizard.farewell(drive.app)
+    assert any(str(receipt) in line for line in told), told
+    assert any("ConfigMap datakit/datakit-conf: written" in line for line in told), told
+
+
+async def test_stopping_a_rollout_and_applying_again(tmp_path: Path) -> None:
+    world = World.fresh()
+    world.held = True
+    async with driving(tmp_path, world=world) as drive:
+        await drive.to("review")
+        await drive.pilot.press("enter")
+        await drive.until(lambda: "0 of 4 nodes" in drive.text)
+        await drive.pilot.press("x")
+        await drive.until(lambda: isinstance(drive.app.screen, ErrorPage))
+        await drive.rest()
+        assert "Stopped while the pods restart" in drive.text
+        world.held = False
+        world.roll()  # the rollout goes on in the cluster
+        await drive.press("escape")
+        assert drive.next == "Look again"
+        await drive.press("enter")
+        assert drive.next == "Go on to the views"
+        assert drive.app.session.receipt is not None
+        assert drive.app.session.receipt.path is not None
+        await drive.press("enter")
+        assert drive.app.current == "etcd"
+        assert drive.app.session.state("review") is StepState.DONE
 
 
 async def test_ctrl_c_works_while_something_is_typed(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -162,12 +161,6 @@ class Choices(Widget, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return self.undecided if action == "pick" else True
-
-    def on_click(self, event: events.Click) -> None:
-        if 0 <= event.y < len(self.rows):
-            self.cursor = event.y
-            if self.undecided:
-                self.action_pick()
 
     def on_focus(self) -> None:
         self._repaint(self.cursor)

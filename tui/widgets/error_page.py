@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from tui.core.errors import WizardError
+from tui.core.errors import NotFoundError, UnreachableError, UsageError, WizardError
 from tui.i18n import N_, _
 from tui.widgets.clipboard import sequence
 from tui.widgets.glyphs import glyph, muted
@@ -44,12 +44,8 @@ class ErrorPage(Page[None]):
             if text:
                 wide = "wide" if name == _("Command") else None
                 yield paragraph("\n", (name, muted()), "\n", text, classes=wide)
-        yield paragraph("\n", (_("Nothing else was changed by this."), muted()), id="aftermath")
-
-    def on_mount(self) -> None:
-        from tui.core.errors import PartialError
-
-        self.query_one("#aftermath").display = not isinstance(self.error, PartialError)
+        if isinstance(error, UsageError | UnreachableError | NotFoundError):
+            yield paragraph("\n", (_("Nothing was changed by this."), muted()))
 
     def action_copy(self) -> None:
         copy(self, str(self.error))

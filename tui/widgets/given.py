@@ -34,7 +34,9 @@ class Given:
 
     `resume_step` and `resume_saved` are where and when a person left off, with `answers` as they were then; `resume` is
     whether they want to go on from there, `resumed` whether those answers were taken up. `practice`: a practice lab is
-    started; `unopened`: what the wizard works on could not be opened. `command` is the line that starts it again.
+    started; `unopened`: what the wizard works on could not be opened. `receipt_before` is the
+    id of the newest receipt before this run's first apply ("" for none), None while nothing was applied. `command` is
+    the line that starts the wizard again.
     """
 
     context: str = ""
@@ -50,4 +52,5 @@ class Given:
     resumed: bool = False
     practice: bool = False
     unopened: bool = False
+    receipt_before: str | None = None
     command: str = "datakit-wizard"

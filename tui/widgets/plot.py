@@ -56,7 +56,7 @@ def line(name: str, points: Points, label: int, width: int) -> list[tuple[str, s
     counter = name.split("  ")[0].endswith("_total")
     drawn = [after - before for before, after in pairwise(values)] if counter else values
     return [
-        (fit(name, label), ""),
+        (fit(name, label - 1) + " ", ""),
         (fit(spark(drawn[-room:]), room) + " ", "$accent"),
         (number(values[-1]).rjust(value_width) if values else "", "bold"),
         ("\n", ""),

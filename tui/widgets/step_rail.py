@@ -105,11 +105,6 @@ class StepRail(Widget, can_focus=True):
         self.cursor = self._index(self.current)
         self._repaint(self.cursor)
 
-    def on_click(self, event: object) -> None:
-        row = getattr(event, "y", -1)
-        if 0 <= row < len(self.rows):
-            self.post_message(self.Opened(self.rows[row].key))
-
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         line = Segment(glyph("bar"), self.get_component_rich_style("step-rail--line"))

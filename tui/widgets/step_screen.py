@@ -93,10 +93,6 @@ class GoOn(Widget, can_focus=True):
     def on_blur(self) -> None:
         self.refresh()
 
-    def on_click(self) -> None:
-        if isinstance(self.screen, StepScreen):
-            self.screen.action_go_on()
-
 
 class StepScreen(Screen[None]):
     """One step. Subclasses name their STEP and fill `content`, `go_on_text` and `action_go_on`."""
