@@ -35,9 +35,7 @@ def to_json(made: Preview, difference: Difference | None = None) -> dict[str, An
         ],
         "series": {"kept": made.picture.kept, "all": made.picture.all},
         "points_per_day": made.picture.points_per_day,
-        "views": {
-            one.view: {"panels": one.panels, "filled": list(one.filled)} for one in filled(made.picture.fields)
-        },
+        "views": {one.view: {"panels": one.panels, "filled": list(one.filled)} for one in filled(made.picture.fields)},
     }
     return record if difference is None else {**record, "against": _json_difference(difference)}
 
