@@ -181,6 +181,8 @@ class ReviewScreen(StepScreen):
             return ngettext("Apply {n} change to {where}", "Apply {n} changes to {where}", len(todo)).format(
                 n=len(todo), where=f"{plan.survey.context}, {plan.survey.datakit.namespace}"
             ), True
+        if self.session.receipt is not None and not self.session.receipt.complete:
+            return _("Finish what was begun"), True
         return _("Go on to the views"), True
 
     def action_go_on(self) -> None:
