@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import json
+import threading
 import types
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +154,49 @@ def test_a_body_beyond_the_limit_is_refused_and_not_read_to_its_end(
 def test_a_conf_beyond_a_config_map_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert preview(tmp_path, PLAIN + "#" * (1 << 20), BODY) == 2
     assert "larger than a ConfigMap" in capsys.readouterr().err
+
+
+class Target(http.server.BaseHTTPRequestHandler):
+    """Answers BODY, below /broken with status 500."""
+
+    def do_GET(self) -> None:
+        self.send_response(500 if self.path.startswith("/broken") else 200)
+        self.send_header("Content-Length", str(len(BODY)))
+        self.end_headers()
+        self.wfile.write(BODY)
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def target() -> Iterator[str]:
+    with http.server.HTTPServer(("127.0.0.1", 0), Target) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("path", "codes"), [("/metrics", []), ("/broken", ["scrape/status"])])
+def test_metrics_from_a_url(
+    path: str, codes: list[str], target: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conf = tmp_path / "etcd.conf"
+    conf.write_text(PLAIN)
+    assert main(["preview", str(conf), target + path, "-o", "json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert [(point["fields"], point["tags"]["instance"]) for point in said["points"]] == [
+        ({"b": 1.0}, target.removeprefix("http://"))
+    ]
+    assert [one["code"] for one in said["findings"] if one["code"].startswith("scrape/")] == codes
+
+
+def test_a_url_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    conf = tmp_path / "etcd.conf"
+    conf.write_text(PLAIN)
+    assert main(["preview", str(conf), "http://127.0.0.1:1/metrics"]) == 3
+    said = capsys.readouterr()
+    assert "http://127.0.0.1:1/metrics" in said.err
+    assert said.out == ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tui.commands.connection import contexts, say, studio_settings
 from tui.core import settings
-from tui.core.errors import Exit, UsageError, WizardError
+from tui.core.errors import Exit, UnreachableError, UsageError, WizardError
 from tui.i18n import _, assets, language
 
 LARGEST_CONF = 1 << 20  # as much as a ConfigMap holds
@@ -108,7 +108,7 @@ def _get(url: str, limit: int) -> tuple[bytes, int]:
         return error.read(limit + 1), error.code
     except (urllib.error.URLError, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise WizardError(
+        raise UnreachableError(
             _("The scrape's address does not answer."),
             object=url,
             why=str(reason),
