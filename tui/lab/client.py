@@ -60,7 +60,7 @@ class Client:
         content_type: str = "application/json",
     ) -> Object:
         """One request; returns the object that was answered. Raises ApiStatusError."""
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
         headers = {"Content-Type": content_type} if data is not None else {}
         async with self._open().request(method, self._url + path, params=query, data=data, headers=headers) as answer:
             text = await answer.text()

@@ -47,16 +47,16 @@ class Embedded:
     """The practice server."""
 
     def __init__(
-        self, folder: Path, pki: Pki, serving: Pair, hooks: NodeHooks, audit: Callable[[Object], None]
+        self, folder: Path, pki: Pki, serving: Pair, hooks: NodeHooks | None, audit: Callable[[Object], None]
     ) -> None:
-        self._server = api_server(folder, pki.cluster, serving, hooks, audit)
+        self.server = api_server(folder, pki.cluster, serving, hooks, audit)
 
     async def start(self, machines: list[Object]) -> str:
-        self._server.seed(machines, manager="kubelet")
-        return await self._server.start()
+        self.server.seed(machines, manager="kubelet")
+        return await self.server.start()
 
     async def stop(self) -> None:
-        await self._server.stop()
+        await self.server.stop()
 
 
 class Real:

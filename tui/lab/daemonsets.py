@@ -25,6 +25,7 @@ GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 # What Kubernetes itself avoids in generated names, so that no words come about.
 _SAFE = "bcdfghjklmnpqrstvwxz2456789"
 _RETRY_S = 0.5
+_GATHER_S = 0.001  # for each pod
 
 # What the controller adds to the tolerations of a DaemonSet's pods (daemon/util/daemonset_util.go).
 _TOLERATIONS = (
@@ -90,6 +91,8 @@ class DaemonSets:
                     await (self._collect_orphans() if item is None else self._sync(item))
                 except (ApiStatusError, aiohttp.ClientError, OSError):
                     asyncio.get_running_loop().call_later(_RETRY_S, self._mark, key)
+            # Each look goes over all pods: with many of them news is gathered for a moment.
+            await asyncio.sleep(len(self._pods.objects) * _GATHER_S)
 
     async def _collect_orphans(self) -> None:
         """Take away the pods and revisions of DaemonSets that are gone (the garbage collector's work)."""
@@ -134,8 +137,9 @@ class DaemonSets:
     async def _revision(self, item: Object) -> str:
         """The hash of the current template's ControllerRevision, made or moved to the front where needed."""
         metadata = item["metadata"]
-        data = {"spec": {"template": {"$patch": "replace", **_template(item)}}}
-        text = json.dumps(data, sort_keys=True)
+        # Sorted, as Go writes maps: a real API server takes a revision's data by its bytes, and lets none change.
+        text = json.dumps({"spec": {"template": {"$patch": "replace", **_template(item)}}}, sort_keys=True)
+        data = json.loads(text)
         own = [
             each
             for each in self._revisions.objects.values()

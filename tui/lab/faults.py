@@ -187,7 +187,7 @@ FAULTS = (
         "clock-skew",
         N_("The clocks of the nodes are slow."),
         N_("Points arrive, but with times long past: what looks at the last minutes sees none."),
-        "studio/fresh",
+        "studio/series",
     ),
 )
 

@@ -114,6 +114,7 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
             faults=options.faults,
             etcd_binary=shutil.which("etcd") or (str(programs / "etcd") if programs else None),
             programs=programs,
+            objects_only=options.objects_only,
         )
         await lab.start()
     except ValueError as error:

@@ -24,6 +24,7 @@ from tui.lab.client import Client, Object
 from tui.lab.container import Container
 from tui.lab.control import Control, make_folder
 from tui.lab.controlplane import ControlPlane, Embedded, Real
+from tui.lab.crowd import fill
 from tui.lab.daemonsets import DaemonSets
 from tui.lab.edits import Cluster
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
@@ -64,6 +65,7 @@ class Lab:
         etcd_binary: str | None = None,
         platform: str = "kubeadm",
         programs: Path | None = None,
+        objects_only: int = 0,
     ) -> None:
         self.scale = 60.0 / interval_s
         self.folder = Path()
@@ -81,6 +83,7 @@ class Lab:
         self.switches = Switches(self)
         self._faults = tuple(dict.fromkeys(faults))
         self._etcd_binary = etcd_binary
+        self._objects_only = objects_only  # that many nodes and pods, and nothing that runs
         self._programs = programs  # of a real kube-apiserver and its etcd
         self._rng = random.Random(seed)
         self._audit: AuditLog | None = None
@@ -101,11 +104,14 @@ class Lab:
             raise
 
     async def _start(self) -> None:
-        self.nodes = make_nodes(self.folder / "nodes", *self._count)
         self._audit = AuditLog(self.folder / "audit.jsonl")
+        self._api_key, self._token = f"lab_{secrets.token_hex(16)}", f"tkn_{secrets.token_hex(16)}"
+        if self._objects_only:
+            await self._start_crowd(self._audit)
+            return
+        self.nodes = make_nodes(self.folder / "nodes", *self._count)
         for node in self.nodes:
             write_certificates(self.layout, self.pki, node)
-        self._api_key, self._token = f"lab_{secrets.token_hex(16)}", f"tkn_{secrets.token_hex(16)}"
         for node in self.nodes:
             self.network.add_node(node.name, node.ip)
         members = [node for node in self.nodes if node.is_control_plane]
@@ -126,6 +132,21 @@ class Lab:
             await self.switches.set(name)
         self._control = Control(self.folder, self._asked)
         await self._control.start()
+
+    async def _start_crowd(self, audit: AuditLog) -> None:
+        """The control plane with objects alone, and the studio; no agents, no etcd, no controllers."""
+        if self._faults or self._programs is not None:
+            raise ValueError(_("Objects alone have no faults, and only the practice control plane holds them."))
+        await self._start_studio()
+        self._server = server = Embedded(self.folder, self.pki, self.pki.api_server([]), None, audit.control_plane)
+        fill(server.server, self._objects_only, self._count[1], self.layout, self._token)
+        self._url = await server.start([])
+        self._make_users()
+
+    def _make_users(self) -> None:
+        admin = self.pki.user(vendor.ADMIN, vendor.ADMINS)
+        self._users = {vendor.ADMIN: admin, vendor.VIEWER: self.pki.user(vendor.VIEWER)}
+        self.write_kubeconfig(vendor.ADMIN)
 
     async def _asked(self, verb: str, name: str) -> dict[str, Any]:
         """What `lab fault` asks of a running lab."""
@@ -193,10 +214,8 @@ class Lab:
             place = (self.folder, self._programs, self.pki, serving, self.hooks, self.network, by_address)
             self._server = Real(*place)
         self._url = await self._server.start(self._machine_objects())
-        admin = self.pki.user(vendor.ADMIN, vendor.ADMINS)
-        self._users = {vendor.ADMIN: admin, vendor.VIEWER: self.pki.user(vendor.VIEWER)}
-        self.write_kubeconfig(vendor.ADMIN)
-        await self._create_objects(self._client("kubectl", admin))
+        self._make_users()
+        await self._create_objects(self._client("kubectl", self._users[vendor.ADMIN]))
         self.cluster = Cluster(self._client("kubectl", self.pki.user("lab", "system:masters")))
         await self._run_controllers()
 
@@ -331,7 +350,6 @@ class Lab:
         has.
         """
         assert self.studio is not None
-        assert self.etcd is not None
         members = [
             {
                 "node": member.node.name,
@@ -339,7 +357,7 @@ class Lab:
                 "client_url": f"https://{member.node.ip}:{CLIENT_PORT}/metrics",
                 "direct": f"http://{member.metrics.host}:{member.metrics.port}/metrics",
             }
-            for member in self.etcd.members
+            for member in (self.etcd.members if self.etcd else ())
         ]
         return {
             "schema": SCHEMA,
@@ -347,7 +365,7 @@ class Lab:
             "contexts": {vendor.ADMIN: context_name(vendor.ADMIN), vendor.VIEWER: context_name(vendor.VIEWER)},
             "namespace": vendor.NAMESPACE,
             "studio": {"endpoint": self.studio.url, "api_key_file": str(self.api_key_file)},
-            "etcd": {"kind": self.etcd.kind, "members": members},
+            "etcd": {"kind": self.etcd.kind if self.etcd else "none", "members": members},
             "time_scale": self.scale,
             "folder": str(self.folder),
             "platform": self.layout.key,
