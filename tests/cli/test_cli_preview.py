@@ -193,10 +193,12 @@ def test_metrics_from_a_url(
     assert [one["code"] for one in said["findings"] if one["code"].startswith("scrape/")] == codes
 
 
-def test_a_url_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1:1", "127.0.0.1"])
+def test_a_url_that_does_not_answer(host: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     conf = tmp_path / "etcd.conf"
     conf.write_text(PLAIN)
-    assert main(["preview", str(conf), "http://127.0.0.1:1/metrics"]) == 3
+    assert main(["preview", str(conf), f"http://me:s3cret@{host}/metrics?token=s3cret"]) == 3
     said = capsys.readouterr()
-    assert "http://127.0.0.1:1/metrics" in said.err
+    assert f"{host}/metrics" in said.err
+    assert "s3cret" not in said.err
     assert said.out == ""

@@ -97,8 +97,11 @@ def _get(url: str, limit: int) -> tuple[bytes, int]:
     """One scrape over the network, of at most `limit` bytes and one. Its certificate is verified; a conf's own
     certificates are not used here.
     """
+    import http.client
     import urllib.error
     import urllib.request
+
+    from tui.core.prom.urls import shown
 
     request = urllib.request.Request(url, headers={"User-Agent": "datakit-wizard"})
     try:
@@ -106,11 +109,12 @@ def _get(url: str, limit: int) -> tuple[bytes, int]:
             return answer.read(limit + 1), answer.status
     except urllib.error.HTTPError as error:
         return error.read(limit + 1), error.code
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        # What the library says of a URL that it cannot read may repeat a password.
+        reason = getattr(error, "reason", error) if isinstance(error, OSError) else type(error).__name__
         raise UnreachableError(
             _("The scrape's address does not answer."),
-            object=url,
+            object=shown(url),
             why=str(reason),
             remedy=_("Save it with curl where it can be reached, and give the file."),
         ) from None
