@@ -277,7 +277,7 @@ class WizardApp(App[int]):
         from tui.widgets.command_reveal import CommandReveal
 
         if isinstance(self.screen, StepScreen):
-            self.push_screen(CommandReveal(self.screen.commands()))
+            self.push_screen(CommandReveal(self.screen.commands(), self.session.state_dir))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: the steps, and what the keys of this screen do."""

@@ -286,3 +286,17 @@ async def test_an_error_page_can_be_saved(tmp_path: Path) -> None:
     saved = list((tmp_path / "state").glob("error-*.txt"))
     assert len(saved) == 1
     assert "No kubeconfig was found." in saved[0].read_text()
+
+
+async def test_the_commands_can_be_turned_copied_and_saved(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("review")
+        await drive.press("c")
+        assert "kubectl --context admin@prod apply --server-side" in drive.text
+        await drive.press("right")
+        assert "Rancher: More Resources" in drive.text
+        await drive.press("y", "w")
+    saved = list((tmp_path / "state").glob("commands-*.txt"))
+    assert len(saved) == 1
+    assert "rollout status daemonset/datakit" in saved[0].read_text()
+    assert saved[0].stat().st_mode & 0o077 == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui.i18n import N_, _
-from tui.widgets.error_page import copy
+from tui.widgets.error_page import copy, save
 from tui.widgets.glyphs import muted, plain
 from tui.widgets.page import Page
 from tui.widgets.step_screen import assemble
@@ -25,10 +26,12 @@ class CommandReveal(Page[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,right,tab", "turn", N_("Other tab"), tooltip=N_("Command line, or clicks in Rancher")),
         Binding("y", "copy", N_("Copy"), tooltip=N_("Copy all commands")),
+        Binding("w", "save", N_("Save"), tooltip=N_("Write all commands to a file")),
     ]
 
-    def __init__(self, commands: Sequence[Command]) -> None:
+    def __init__(self, commands: Sequence[Command], folder: Path) -> None:
         super().__init__()
+        self.folder = folder
         self.commands = tuple(commands)
         self.clicks = False
 
@@ -44,8 +47,15 @@ class CommandReveal(Page[None]):
         self._show()
         self.page_body.scroll_home(animate=False)
 
+    @property
+    def _all(self) -> str:
+        return "\n\n".join(f"# {title}\n{command}" for title, command, _clicks in self.commands if command)
+
     def action_copy(self) -> None:
-        copy(self, "\n\n".join(f"# {title}\n{command}" for title, command, _clicks in self.commands if command))
+        copy(self, self._all)
+
+    def action_save(self) -> None:
+        save(self, self._all, self.folder, "commands")
 
     def _show(self) -> None:
         on, off = "bold $accent underline", muted()

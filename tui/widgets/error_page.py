@@ -51,14 +51,21 @@ class ErrorPage(Page[None]):
         copy(self, str(self.error))
 
     def action_save(self) -> None:
-        path = self.folder / f"error-{time.strftime('%Y%m%d-%H%M%S')}.txt"
-        try:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path.write_text(str(self.error) + "\n", encoding="utf-8")
-        except OSError as error:
-            self.notify(_("Not saved: {why}").format(why=error.strerror or error), severity="warning", markup=False)
-        else:
-            self.notify(_("Saved: {path}").format(path=path), markup=False)
+        save(self, str(self.error), self.folder, "error")
+
+
+def save(screen: Screen[Any], text: str, folder: Path, stem: str) -> None:
+    """Put `text` into a new file of `folder` that only its owner can read, and say where."""
+    path = folder / f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}.txt"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(text + "\n")
+    except OSError as error:
+        screen.notify(_("Not saved: {why}").format(why=error.strerror or error), severity="warning", markup=False)
+    else:
+        screen.notify(_("Saved: {path}").format(path=path), markup=False)
 
 
 def copy(screen: Screen[Any], text: str) -> None:
