@@ -130,6 +130,4 @@ def _holds(fields: Mapping[str, Any], path: Path) -> bool:
         if key not in fields:
             return False
         fields = fields[key]
-        if not fields:  # an atomic value: it is owned as a whole
-            return True
     return True

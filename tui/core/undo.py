@@ -38,6 +38,8 @@ from tui.core.survey import cluster_uid
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
+_ANY = "*"  # in place of a digest: whatever the field holds, it is not another wizard's
+
 
 @dataclass(frozen=True)
 class Undo:
@@ -88,7 +90,15 @@ def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) ->
             object=str(later.path),
             remedy=_("Undo that one first; without an argument undo takes the newest."),
         )
-    return [_plan_undo(cluster, step) for step in reversed(receipt.steps) if step.open]
+    steps = [_with_left_values(step, receipt, store) if store else step for step in receipt.steps]
+    return [_plan_undo(cluster, step) for step in reversed(steps) if step.open]
+
+
+def _with_left_values(step: Step, receipt: Receipt, store: Store) -> Step:
+    """The step, told which of its fields the undo of a later receipt left as they were, for want of their values."""
+    later = [r.step_of(step.kind, step.namespace, step.name) for r in store.all(receipt.cluster_uid, receipt.namespace)]
+    left = {path: _ANY for other in later if other and other.state == UNDONE for path in other.withheld}
+    return replace(step, wrote={**step.wrote, **left}) if step.wrote and left else step
 
 
 def _kind(step: Step) -> Kind:
@@ -137,7 +147,9 @@ def _refuse_anothers(step: Step, live: Object) -> None:
     foreign = [
         path
         for path, digest in digests(owned(live)).items()
-        if digest not in (step.wrote.get(path), before.get(path)) and path not in step.withheld
+        if step.wrote.get(path) != _ANY
+        and digest not in (step.wrote.get(path), before.get(path))
+        and path not in step.withheld
     ]
     if foreign:
         raise RefusedError(
