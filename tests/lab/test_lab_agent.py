@@ -237,6 +237,22 @@ async def test_bad_files_are_left_out_and_identical_ones_read_once(world: World)
     assert any(line.startswith("[E] failed to parse /usr/local/datakit/conf.d/bad.conf") for line in lines)
 
 
+async def test_debug_runs_the_inputs_of_a_file_and_sends_nothing(world: World) -> None:
+    """Whoever is elected: here nobody is, since the Dataway has another token."""
+    elected = NODE_HTTP.replace("election = false", "election = true")
+    agent = world.agent(world.machines.nodes[0], elected, ENV_DATAWAY="https://openway.test?token=tkn_other")
+    argv = ["timeout", "1", "datakit", "debug", "--input-conf", f"{CONF_FOLDER}/etcd/etcd.conf"]
+    result = await commands.run(agent.shell(), argv)
+    assert result.code == 124
+    lines = result.stdout.decode().splitlines()
+    assert any(line.startswith("etcd,") and "server_has_leader=" in line for line in lines)
+    assert any(line.startswith("# [metric] ") and line.endswith("time series from prom.etcd") for line in lines)
+    assert agent.counters.attempts["etcd"] <= 1  # the agent's own first round, before it looks whether it is elected
+    assert world.rows("etcd", "server_has_leader") == []
+    result = await commands.run(agent.shell(), ["datakit", "debug", "--input-conf", "/nope.conf"])
+    assert (result.code, result.stdout) == (255, b"[E] open /nope.conf: no such file or directory\n")
+
+
 async def test_a_wrong_token_is_forbidden_and_drops_the_points(world: World) -> None:
     agent = world.agent(world.machines.nodes[0], NODE_HTTP, ENV_DATAWAY="https://openway.test?token=tkn_other")
     await until(lambda: agent.counters.uploaded.get(("metric", "Forbidden"), 0) > 0)

@@ -32,7 +32,11 @@ async def shell(machines: Machines) -> Shell:
         return Response(200, b'{"content":{}}') if request.loopback else Response(403, b"no")
 
     machines.network.listen(node.name, "0.0.0.0", 9529, api)
-    return Shell(container, machines.network, lambda: (["[I] got 1 prom input in x"], True))
+
+    async def debug(path: str) -> AsyncIterator[str]:
+        yield f"[E] open {path}: no such file or directory"
+
+    return Shell(container, machines.network, lambda: (["[I] got 1 prom input in x"], True), debug)
 
 
 CASES = [

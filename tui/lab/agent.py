@@ -15,15 +15,16 @@ import random
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any
 
-from tui.core.prom import conf
+from tui.core.prom import conf, lineprotocol
+from tui.core.prom.collector import Point
 from tui.core.prom.conf import PromInput
 from tui.lab import agentapi
 from tui.lab.commands import Shell
 from tui.lab.container import Container
-from tui.lab.feeds import Counters, Uploader
+from tui.lab.feeds import Counters, Feeder, Uploader
 from tui.lab.network import Network, NetworkError, Request, Response
 from tui.lab.prominput import PromInstance, Surroundings
 from tui.lab.settings import api_url, settings
@@ -102,7 +103,7 @@ class Agent:
 
     def shell(self) -> Shell:
         """What a command that is executed in the container works on."""
-        return Shell(self.container, self.network, self.check_config)
+        return Shell(self.container, self.network, self.check_config, self.debug_conf)
 
     async def _answer(self, request: Request) -> Response:
         return agentapi.answer(self.state, request)
@@ -147,17 +148,7 @@ class Agent:
         if loaded.error:
             self.log("WARN", "config", "config/load_inputconf.go:254", f"load {path}: {loaded.error}, ignored")
         for each in loaded.inputs:
-            around = Surroundings(
-                self.container,
-                self.network,
-                self.settings,
-                self._uploader,
-                self.counters,
-                self.log,
-                self._scale,
-                self._paused,
-                self._clock,
-            )
+            around = self._around(self._uploader, self._paused, self.counters)
             self.instances.append(PromInstance(path, each, around, self._rng.random()))
         names = _other_inputs(text) | _counted(loaded)
         for name, count in names.items():
@@ -166,6 +157,19 @@ class Agent:
             self.state.instances[name] = count
             self.state.paths.setdefault(name, []).append(path)
             self.log("INFO", "config", "config/load_inputconf.go:130", f"got {count} {name} input from {path}")
+
+    def _around(self, feeder: Feeder, paused: Callable[[PromInput], bool], counters: Counters) -> Surroundings:
+        return Surroundings(
+            self.container,
+            self.network,
+            self.settings,
+            feeder,
+            counters,
+            self.log,
+            self._scale,
+            paused,
+            self._clock,
+        )
 
     def check_config(self) -> tuple[list[str], bool]:
         """What `datakit check --config` prints, and whether every file could be read."""
@@ -184,6 +188,35 @@ class Agent:
                 lines.append(f"[E] failed to parse {path}: {loaded.error}")
                 good = False
         return lines, good
+
+    async def debug_conf(self, path: str) -> AsyncIterator[str]:
+        """What `datakit debug --input-conf` prints, round by round: line protocol, then how much it was.
+
+        It uses the real global tags, asks nobody whether it is elected, and sends nothing. Errors of scrapes go to the
+        log alone.
+        """
+        try:
+            loaded = conf.load(self.container.read(path).decode(errors="replace"), self.container.env)
+        except OSError as error:
+            yield f"[E] open {path}: {(error.strerror or 'unreadable').lower()}"
+            return
+        if loaded.error and not loaded.inputs:
+            yield f"[E] load input from {path} failed: {loaded.error}"
+            return
+        batches: list[tuple[str, list[Point]]] = []
+        around = self._around(Collected(batches), lambda each: False, Counters())
+        running = [PromInstance(path, each, around) for each in loaded.inputs]
+        while True:
+            for instance in running:
+                await instance.collect()
+            for name, points in batches:
+                for point in points:
+                    yield lineprotocol.encode([point]).rstrip("\n")
+                series = len({(point.measurement, tuple(sorted(point.tags.items()))) for point in points})
+                by_name = ", ".join(sorted({f'"{point.measurement}"' for point in points}))
+                yield f"# [{category_of(points)}] {len(points)} points({by_name}), {series} time series from {name}"
+            batches.clear()
+            await asyncio.sleep(min((each.input.interval_s for each in running), default=60.0) / self._scale)
 
     # The election
 
@@ -227,6 +260,22 @@ class Agent:
                 self.counters.paused += 1
             self.log("INFO", "dk-election", "election/leader_election.go:150", f"election status: {status}")
         return float(content.get("interval") or _ELECTION_S)
+
+
+class Collected:
+    """Takes what inputs feed, and keeps it."""
+
+    def __init__(self, batches: list[tuple[str, list[Point]]]) -> None:
+        self._batches = batches
+
+    def feed(self, name: str, points: Sequence[Point], *, feeds: int = 1) -> None:
+        """Take the points of one feed."""
+        self._batches.append((name, list(points)))
+
+
+def category_of(points: Sequence[Point]) -> str:
+    """The category of the points of one feed."""
+    return points[0].category if points else "metric"
 
 
 def _counted(loaded: conf.Loaded) -> dict[str, int]:

@@ -35,6 +35,7 @@ class Client:
         self._url = url.rstrip("/")
         self._tls = tls
         self._agent = user_agent
+        self.quiet = False  # no events of things that go well, while a large lab comes up
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
@@ -119,7 +120,7 @@ def _status_error(code: int, text: str) -> ApiStatusError:
 
 
 class Cache:
-    """The objects at a path, kept up by list and watch, by (namespace, name)."""
+    """The objects at a path, kept up by list and watch, by (namespace, name); `lean` ones without managedFields."""
 
     def __init__(
         self,
@@ -127,7 +128,10 @@ class Cache:
         path: str,
         changed: Callable[[str, Object], None],
         selector: Mapping[str, str] | None = None,
+        *,
+        lean: bool = False,
     ) -> None:
+        self._lean = lean
         self._client = client
         self._path = path
         self._changed = changed
@@ -142,6 +146,8 @@ class Cache:
 
     def store(self, item: Object) -> None:
         """Take an object as a request has just answered it, unless a newer one is known."""
+        if self._lean:
+            item["metadata"].pop("managedFields", None)
         known = self.objects.get(self.key(item))
         if known is None or _version(item) >= _version(known):
             self.objects[self.key(item)] = item

@@ -12,7 +12,7 @@ import posixpath
 import re
 import stat as stat_module
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,11 +26,14 @@ from tui.lab.settings import COMMIT, VERSION
 
 @dataclass(frozen=True)
 class Shell:
-    """What a command works on. `check_config` runs the agent's own parser over the container's files."""
+    """What a command works on. `check_config` runs the agent's own parser over the container's files, `debug_conf` the
+    inputs of one file, round by round, until nobody listens any more.
+    """
 
     container: Container
     network: Network
     check_config: Callable[[], tuple[list[str], bool]]
+    debug_conf: Callable[[str], AsyncIterator[str]]
 
 
 class ExecutableNotFoundError(Exception):
@@ -43,6 +46,8 @@ class ExecutableNotFoundError(Exception):
             "executable file not found in $PATH"
         )
 
+
+_ENDLESS_S = 300.0  # nothing in the lab runs longer in a container
 
 Command = Callable[[Shell, Sequence[str], bytes], Awaitable[ExecResult]]
 
@@ -276,6 +281,8 @@ async def _timeout(shell: Shell, arguments: Sequence[str], stdin: bytes) -> Exec
     if match is None or len(arguments) < 2:
         return _fail(125, "timeout: invalid time interval")
     seconds = float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+    if posixpath.basename(arguments[1]) == "datakit" and list(arguments[2:4]) == ["debug", "--input-conf"]:
+        return await _debug_input(shell, arguments[4:], seconds)
     try:
         return await asyncio.wait_for(run(shell, arguments[1:], stdin), seconds)
     except TimeoutError:
@@ -300,7 +307,28 @@ async def _datakit(shell: Shell, arguments: Sequence[str], stdin: bytes) -> Exec
         lines.append(f"[I] checking config cost {time.monotonic() - started:.6f}s")
         text = "".join(f"{line}\n" for line in lines)
         return ExecResult(text.encode(), b"", 0 if good else 255)
-    return _fail(255, f"[E] the practice lab's datakit knows `version` and `check --config`, not {list(arguments)}")
+    if list(arguments[:2]) == ["debug", "--input-conf"]:
+        return await _debug_input(shell, arguments[2:], _ENDLESS_S)
+    known = "`version`, `check --config` and `debug --input-conf FILE`"
+    return _fail(255, f"[E] the practice lab's datakit knows {known}, not {list(arguments)}")
+
+
+async def _debug_input(shell: Shell, arguments: Sequence[str], seconds: float) -> ExecResult:
+    """Run a file's inputs until the deadline, as `timeout` ends it: it never ends by itself."""
+    if not arguments:
+        return _fail(255, "[E] flag needs an argument: --input-conf")
+    lines: list[str] = []
+    try:
+        async with asyncio.timeout(seconds):
+            async for line in shell.debug_conf(arguments[0]):
+                lines.append(line)
+    except TimeoutError:
+        return _ended(lines, 124)
+    return _ended(lines, 255)
+
+
+def _ended(lines: Sequence[str], code: int) -> ExecResult:
+    return ExecResult("".join(f"{line}\n" for line in lines).encode(), b"", code)
 
 
 async def _curl(shell: Shell, arguments: Sequence[str], stdin: bytes) -> ExecResult:

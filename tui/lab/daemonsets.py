@@ -48,8 +48,8 @@ class DaemonSets:
         self._dirty: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
         self._sets = Cache(client, "/apis/apps/v1/daemonsets", self._set_changed)
-        self._pods = Cache(client, "/api/v1/pods", self._pod_changed)
-        self._nodes = Cache(client, "/api/v1/nodes", self._node_changed)
+        self._pods = Cache(client, "/api/v1/pods", self._pod_changed, lean=True)
+        self._nodes = Cache(client, "/api/v1/nodes", self._node_changed, lean=True)
         self._revisions = Cache(client, "/apis/apps/v1/controllerrevisions", lambda kind, item: None)
 
     def _set_changed(self, kind: str, item: Object) -> None:

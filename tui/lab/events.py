@@ -24,6 +24,8 @@ class Recorder:
 
     async def record(self, item: Object, kind: str, reason: str, message: str, *, field: str = "") -> None:
         """Record an event about an object; `kind` is Normal or Warning. An equal one is counted up instead."""
+        if self._client.quiet and kind == "Normal":
+            return
         metadata = item["metadata"]
         namespace = metadata.get("namespace", "default")
         path = f"/api/v1/namespaces/{namespace}/events"

@@ -10,6 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Protocol
 
 from tui.core.prom import lineprotocol
 from tui.core.prom.collector import Point
@@ -39,6 +40,12 @@ class Counters:
     errors: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     paused: int = 0
     resumed: int = 0
+
+
+class Feeder(Protocol):
+    """Takes what inputs collect."""
+
+    def feed(self, name: str, points: Sequence[Point], *, feeds: int = 1) -> None: ...
 
 
 class Uploader:

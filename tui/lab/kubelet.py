@@ -72,15 +72,15 @@ class Kubelet:
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Work until cancelled, then stop all pods. Somebody else calls `changed`: `watch_pods`."""
+        """Work until cancelled, then stop what runs. Somebody else calls `changed`: `watch_pods`."""
         try:
             await self._refresh()
         finally:
             for task in self._cleanups:
                 task.cancel()
             await asyncio.gather(*self._cleanups, return_exceptions=True)
-            for uid in list(self._pods):
-                await self._end(uid)
+            for pod in self._pods.values():
+                await self._halt(pod)  # the files go with the lab's folder
 
     def find(self, namespace: str, name: str) -> tuple[Mapping[str, Container], Mapping[str, Agent]] | None:
         """The running containers and agents of a pod of this node, None where there is no such pod."""
@@ -177,7 +177,8 @@ class Kubelet:
             for run in pod.runs:
                 if not run.init:
                     run.wait("PodInitializing")
-        await self._report(pod)
+        if not self._client.quiet:
+            await self._report(pod)
         await self._mount(pod)
         await self._pause(_START_S)
         pod.sandbox = True
@@ -445,7 +446,7 @@ async def watch_pods(client: Client, kubelets: Mapping[str, Kubelet], selector: 
         if kubelet is not None:
             kubelet.changed(kind, item)
 
-    await Cache(client, "/api/v1/pods", changed, selector).run()
+    await Cache(client, "/api/v1/pods", changed, selector, lean=True).run()
 
 
 def is_datakit(image: str) -> bool:

@@ -21,7 +21,7 @@ from tui.core.prom import collector
 from tui.core.prom.collector import Point, Scrape
 from tui.core.prom.conf import TLS, PromInput
 from tui.lab.container import Container
-from tui.lab.feeds import Counters, Log, Uploader
+from tui.lab.feeds import Counters, Feeder, Log
 from tui.lab.network import Network, NetworkError, tls_context
 from tui.lab.settings import Settings
 
@@ -36,7 +36,7 @@ class Surroundings:
     container: Container
     network: Network
     settings: Settings
-    uploader: Uploader
+    uploader: Feeder
     counters: Counters
     log: Log
     scale: float
@@ -71,6 +71,10 @@ class PromInstance:
             if late > 0:
                 tick += period * int(late / period + 1)  # ticks that passed meanwhile are lost
             await asyncio.sleep(max(0.0, tick - time.monotonic()))
+
+    async def collect(self) -> None:
+        """One round, whoever is elected."""
+        await self._tick()
 
     async def _tick(self) -> None:
         if not self.initialised:

@@ -128,6 +128,8 @@ class Lab:
                 self.etcd = await etcd  # it may have been ready already; then stop() ends it
             raise
         await self._until_rolled_out()
+        for client in self._clients:
+            client.quiet = False
         for name in self._faults:
             await self.switches.set(name)
         self._control = Control(self.folder, self._asked)
@@ -275,10 +277,12 @@ class Lab:
     async def _run_controllers(self) -> None:
         masters = "system:masters"
         manager = self.pki.user("system:kube-controller-manager", masters)
-        self._spawn(DaemonSets(self._client("kube-controller-manager", manager)).run())
+        controller = self._client("kube-controller-manager", manager)
+        self._spawn(DaemonSets(controller).run())
         shared = None
         if len(self.nodes) > _OWN_CONNECTIONS:
             shared = self._client("kubelet", self.pki.user("system:node:lab", "system:nodes", masters))
+            shared.quiet = controller.quiet = True
         for node in self.nodes:
             client = shared
             if client is None:
