@@ -13,6 +13,7 @@ import pytest
 from control_planes import NO_NODES, lab
 
 from tui.backend import connect
+from tui.backend.cluster import KubernetesCluster
 from tui.core.errors import DeadlineError, ForbiddenError, NotFoundError, StaleError, WizardError
 from tui.core.ports import (
     CONFIG_MAP,
@@ -100,6 +101,15 @@ class TestExec:
         with pytest.raises(WizardError) as caught:
             place.exec("ls", container="no-such-container")
         assert "no-such-container is not valid" in caught.value.why
+
+    def test_a_log(self, place: Place) -> None:
+        """DataKit logs to a file: nothing on stdout is no error; a first run has no previous."""
+        cluster = place.admin
+        assert isinstance(cluster, KubernetesCluster)
+        name = place.pod(place.worker)["metadata"]["name"]
+        assert cluster.log("datakit", name, "datakit", lines=2) == ""
+        with pytest.raises(WizardError, match="HTTP 400"):
+            cluster.log("datakit", name, "datakit", lines=2, previous=True)
 
     def test_the_viewer_may_not(self, place: Place) -> None:
         with pytest.raises(ForbiddenError, match="get pods/exec in namespace datakit") as caught:

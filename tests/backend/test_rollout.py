@@ -12,7 +12,15 @@ from backend_stubs import recorded
 
 from tui.backend import rollout as module
 from tui.backend.rollout import judge, node_states, selector, wait
-from tui.core.errors import DeadlineError, Exit, ForbiddenError, NotFoundError, PartialError, UnreachableError
+from tui.core.errors import (
+    DeadlineError,
+    Exit,
+    ForbiddenError,
+    NotFoundError,
+    PartialError,
+    UnreachableError,
+    WizardError,
+)
 from tui.core.ports import POD, Kind, Object, Rollout
 
 SNAPSHOTS: dict[str, dict[str, list[dict[str, Any]]]] = recorded("rollouts.json")
@@ -97,6 +105,7 @@ class FakeCluster:
         self.watch_granted, self.pods_granted = watch_granted, pods_granted
         self.streams: list[Stream] = []
         self.warnings: list[Object] = []
+        self.logs: dict[tuple[str, str, bool], str] = {}
         self.listed = threading.Event()
         self.selectors: list[str] = []
         self.gets = 0
@@ -118,6 +127,11 @@ class FakeCluster:
             raise ForbiddenError("no")
         self.selectors.append(labels)
         return self.pods
+
+    def log(self, _namespace: str, pod: str, container: str, *, lines: int, previous: bool = False) -> str:
+        if (pod, container, previous) not in self.logs:
+            raise WizardError("no log")
+        return "\n".join(self.logs[pod, container, previous].splitlines()[-lines:])
 
     def watch(self, *_arguments: Any, **_options: Any) -> Stream:
         if not self.watch_granted:
@@ -351,6 +365,22 @@ class TestWait:
         assert caught.value.status == Exit.PARTIAL
         assert name in caught.value.why
         assert found["pods"][0]["metadata"]["name"] in caught.value.command
+
+    @pytest.mark.parametrize("previous", [True, False])
+    def test_the_event_and_the_last_log_lines_stand_beside_the_reason(self, previous: bool) -> None:
+        found = PODS["failing"]["CrashLoopBackOff"]
+        generation = found["daemonset"]["metadata"]["generation"]
+        cluster = FakeCluster([found["daemonset"]], pods=found["pods"])
+        name = found["pods"][0]["metadata"]["name"]
+        container = found["pods"][0]["status"]["containerStatuses"][0]["name"]
+        cluster.warnings = [{"of": name, "lastTimestamp": "2026-01-01T00:00:01Z", "message": "Back-off restarting"}]
+        said = "\n".join([f"line {n}" for n in range(8)] + ["dial https://openway.guance.com?token=canary-31c7"])
+        cluster.logs[name, container, previous] = said
+        with pytest.raises(PartialError, match="does not start") as caught:
+            follow(cluster, generation, failing_s=0.05)
+        lines = caught.value.why.splitlines()
+        assert "Back-off restarting" in lines
+        assert lines[-5:] == [*(f"line {n}" for n in range(4, 8)), "dial https://openway.guance.com?token=***"]
 
     @pytest.mark.parametrize("name", ["Unready", "Pending"])
     def test_new_pods_that_only_wait_are_given_time(self, name: str) -> None:

@@ -260,6 +260,14 @@ class KubernetesCluster:
                     raise
         raise AssertionError
 
+    def log(self, namespace: str, pod: str, container: str, *, lines: int, previous: bool = False) -> str:
+        """The last lines of a container's log. Raises WizardError where it cannot be read."""
+        query = [("container", container), ("tailLines", str(lines)), ("previous", _flag(previous))]
+        response = self._send(
+            "get", f"{_path(POD, namespace, pod)}/log", f"pods/log {namespace}/{pod}", query=query, whole=True
+        )
+        return response.data.decode(errors="replace")
+
     def watch(self, kind: Kind, namespace: str, name: str, resource_version: str, *, seconds: int) -> WatchStream:
         """The changes of one object after `resource_version`, for at most `seconds`."""
         query = [
@@ -331,7 +339,7 @@ class KubernetesCluster:
                     path,
                     body=body,
                     query_params=list(query),
-                    header_params={"Accept": "application/json"},
+                    header_params={"Accept": "application/json, */*"},
                     content_type=content_type,
                     serialize=False,
                     _request_timeout=timeout_s or _TIMEOUT_S,

@@ -23,6 +23,7 @@ from tui.core.errors import (
     WizardError,
 )
 from tui.core.ports import DAEMON_SET, POD, Kind, Object, Rollout
+from tui.core.redaction import strike_secrets
 from tui.i18n import _
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _LIST_SHARE = 10  # listing pods may take a tenth of the time
 _FAILING_S = 30.0  # a container that fails for so long does not come up by itself
 _RESTARTS = 3  # or that often
 _NAMED = 5  # nodes in a message
+_LOG_LINES = 5
 _EVENT = Kind("v1", "Event", "events")
 
 
@@ -75,7 +77,7 @@ def wait(
                 return rollout
             _refuse_endless(daemonset, generation, rollout)
             failing = _failing_since(failing, pods.found, daemonset)
-            _refuse_failing(failing, pods.found, failing_s)
+            _refuse_failing(failing, pods, failing_s)
             if cancelled():
                 return rollout
             if time.monotonic() >= end:
@@ -232,11 +234,26 @@ class _Pods:
         waiting = [(node, text) for node, text in rollout.pods.items() if text != _("ready")]
         lines: list[str] = []
         for node, text in waiting:
-            warning = self._last_warning(node) if len(lines) < _NAMED else ""
+            warning = self.last_warning(node) if len(lines) < _NAMED else ""
             lines.append(f"{node}: {text}" + (f" ({warning})" if warning else ""))
         return lines
 
-    def _last_warning(self, node: str) -> str:
+    def last_words(self, pod: Object, container: str) -> list[str]:
+        """The last lines of a failing container's log, of the run before where the new one has said nothing yet."""
+        metadata = pod["metadata"]
+        for previous in (True, False):
+            try:
+                text = self._cluster.log(
+                    metadata["namespace"], metadata["name"], container, lines=_LOG_LINES, previous=previous
+                )
+            except WizardError:  # never started, or pods/log is not granted: the reason has to do
+                continue
+            if text.strip():
+                return strike_secrets(text).strip().splitlines()[-_LOG_LINES:]
+        return []
+
+    def last_warning(self, node: str) -> str:
+        """The kubelet's latest warning about the pod of a node that is not ready, "" for none."""
         for pod in self.found:
             if node_of(pod) != node or is_ready(pod):
                 continue
@@ -257,17 +274,18 @@ def _failing_since(before: Mapping[str, float], pods: list[Object], daemonset: O
     return {name: before.get(name, time.monotonic()) for name in names if name in new}
 
 
-def _refuse_failing(failing: Mapping[str, float], pods: list[Object], failing_s: float) -> None:
-    for pod in pods:
+def _refuse_failing(failing: Mapping[str, float], pods: _Pods, failing_s: float) -> None:
+    for pod in pods.found:
         since = failing.get(pod["metadata"]["name"])
         if since is None or (time.monotonic() - since < failing_s and failures(pod) <= _RESTARTS):
             continue
         metadata = pod["metadata"]
         container = next((each["name"] for each in containers(pod) if not each.get("ready")), "")
+        told = [reason_of(pod), pods.last_warning(node_of(pod)), *pods.last_words(pod, container)]
         raise PartialError(
             _("The new DataKit pod on node {node} does not start, so the rollout stopped.").format(node=node_of(pod)),
             object=f"pod {metadata['namespace']}/{metadata['name']}",
-            why=reason_of(pod),
+            why="\n".join(part for part in told if part),
             remedy=_("Look at its log; undo goes back to the template that ran before."),
             command=f"kubectl -n {metadata['namespace']} logs {metadata['name']} -c {container} --previous",
         )

@@ -21,6 +21,9 @@ def role(namespace: str, *, verify_only: bool = False) -> str:
         {"apiGroups": ["apps"], "resources": ["daemonsets"], "verbs": ["get", "list", "watch", *writing]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
         {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]},
+        # Why a pod does not start: without these two, its state has to do.
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]},
     ]
     if not verify_only:
         rules.insert(
