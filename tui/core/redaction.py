@@ -12,7 +12,7 @@ _LINE = re.compile(
     rf"(?im)^([ +-]*[\"']?[\w.-]*{_NAMES}[\"']?[ \t]*(?:=|:(?=\s)))"
     r"(?![ \t]*(?:$|[\"']{0,3}\*\*\*|[\"']{2}\s*$|(?:true|false)\s*$|[|>]-?\s*$))([ \t]*).+$"
 )
-_INLINE = re.compile(rf"(?i)([\w.-]*{_NAMES}[\"']?\s*=\s*)(\"[^\"\n]*\"|'[^'\n]*')")
+_INLINE = re.compile(rf"(?i)([\w.-]*{_NAMES}[\"']?\s*=\s*)(\"[^\"\n]+\"|'[^'\n]+')")
 _QUERY = re.compile(r"(?i)((?:token|ak|sk|api_key)=)[^&\s\"'*,]+")
 _USERINFO = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:)[^/\s@\"']+(@)")
 _LOGIN = re.compile(r"([\w.-]+:)[^@\s\"']+(@(?:tcp|unix)\()")  # Go's DSNs: user:password@tcp(host)
