@@ -313,7 +313,7 @@ async def test_the_viewer_may_look_and_no_more(lab: Lab, viewer: Client) -> None
 
 async def test_secrets_lie_in_private_files(lab: Lab) -> None:
     assert lab.folder.stat().st_mode & 0o777 == 0o700
-    for path in (lab.kubeconfig, lab.api_key_file, *lab.folder.rglob("*.key")):
+    for path in (lab.kubeconfig, lab.api_key_file, lab.reader_key_file, *lab.folder.rglob("*.key")):
         assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -186,10 +186,13 @@ class Lab:
     # The studio
 
     async def _start_studio(self) -> None:
-        self.studio = StudioServer(str(self.folder / "studio.sqlite"), self._api_key, self._token, self.scale)
+        reader = f"lab_{secrets.token_hex(16)}"
+        database = str(self.folder / "studio.sqlite")
+        self.studio = StudioServer(database, self._api_key, self._token, self.scale, reader_key=reader)
         url = await self.studio.start()
         self.studio.audit = self._audit.studio if self._audit else None
         write_file(self.api_key_file, f"{self._api_key}\n".encode(), mode=0o600)
+        write_file(self.reader_key_file, f"{reader}\n".encode(), mode=0o600)
         parts = urlsplit(url)
         self._dataway = Socket("127.0.0.1", int(parts.port or 0), plain=True)
         self.open_dataway()
@@ -202,6 +205,11 @@ class Lab:
     def api_key_file(self) -> Path:
         """The file that holds the studio's API key."""
         return self.folder / "api-key"
+
+    @property
+    def reader_key_file(self) -> Path:
+        """The file that holds an API key that may only read."""
+        return self.folder / "api-key-read-only"
 
     # The control plane
 
@@ -368,7 +376,11 @@ class Lab:
             "kubeconfig": str(self.kubeconfig),
             "contexts": {vendor.ADMIN: context_name(vendor.ADMIN), vendor.VIEWER: context_name(vendor.VIEWER)},
             "namespace": vendor.NAMESPACE,
-            "studio": {"endpoint": self.studio.url, "api_key_file": str(self.api_key_file)},
+            "studio": {
+                "endpoint": self.studio.url,
+                "api_key_file": str(self.api_key_file),
+                "read_only_key_file": str(self.reader_key_file),
+            },
             "etcd": {"kind": self.etcd.kind if self.etcd else "none", "members": members},
             "time_scale": self.scale,
             "folder": str(self.folder),

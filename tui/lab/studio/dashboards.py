@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -17,12 +18,17 @@ _MAX_NAME, _MAX_DESC, _MAX_PAGE = 128, 2048, 100
 # Kept beside what the API shows: templates leave only through export.
 _HIDDEN = "templateInfo"
 
+# The roles of API keys.
+STANDARD, READ_ONLY = "standard", "read-only"
+_CREATORS = {STANDARD: "wsak_practice", READ_ONLY: "wsak_reader"}
+
 
 class Dashboards:
-    """Handlers over the store."""
+    """Handlers over the store. `role_of` tells the role of the key that a request comes with."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, role_of: Callable[[web.Request], str]) -> None:
         self._store = store
+        self._role_of = role_of
 
     def routes(self) -> list[web.RouteDef]:
         """What to add to the application."""
@@ -43,7 +49,8 @@ class Dashboards:
         page, size = _number(request, "pageIndex", 1), _number(request, "pageSize", 50)
         if page < 1 or not 1 <= size <= _MAX_PAGE:
             raise ApiError(400, "ft.InvalidParameter", "pageIndex starts at 1, pageSize is 1 to 100")
-        found = [body for body in self._store.dashboards() if search.lower() in body["name"].lower()]
+        seen = [body for body in self._store.dashboards() if self._may_see(request, body)]
+        found = [body for body in seen if search.lower() in body["name"].lower()]
         shown = found[(page - 1) * size : page * size]
         info = {"count": len(shown), "pageIndex": page, "pageSize": size, "totalCount": len(found)}
         return envelope([_public(body) for body in shown], pageInfo=info)
@@ -133,9 +140,14 @@ class Dashboards:
 
     def _one(self, request: web.Request) -> dict[str, Any]:
         dashboard = self._store.dashboard(request.match_info["uuid"])
-        if dashboard is None:
+        if dashboard is None or not self._may_see(request, dashboard):
             raise ApiError(404, "ft.NotFoundDashboard", "the dashboard does not exist")
         return dashboard
+
+    def _may_see(self, request: web.Request, dashboard: dict[str, Any]) -> bool:
+        """A private dashboard (isPublic 0, the default) shows to the key that made it and to nobody else."""
+        creator = _CREATORS[self._role_of(request)]
+        return bool(dashboard.get("isPublic") == 1 or dashboard.get("creator") == creator)
 
     def _keep(self, dashboard: dict[str, Any]) -> web.Response:
         now = time.time()

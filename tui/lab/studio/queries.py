@@ -21,8 +21,14 @@ class Queries:
     """Handlers over the store. `asynchronous()` tells whether answers are to come by polling (a fault to practise)."""
 
     def __init__(
-        self, store: Store, time_scale: float, clock: Callable[[], float], asynchronous: Callable[[], bool]
+        self,
+        store: Store,
+        time_scale: float,
+        clock: Callable[[], float],
+        asynchronous: Callable[[], bool],
+        nothing: Callable[[], str] = lambda: "list",
     ) -> None:
+        self._nothing = nothing
         self._store = store
         self._scale = time_scale
         self._clock = clock
@@ -65,7 +71,7 @@ class Queries:
             series = self.series(str(item.get("qtype", "dql")), body)
         except dql.QueryError as error:
             raise ApiError(400, "ft.QueryParseError", f"{error}: {str(body.get('q'))[:500]}") from None
-        return {
+        answer: dict[str, Any] = {
             "async_id": "",
             "is_running": False,
             "complete": False,  # so it is in the vendor's sample of a finished answer
@@ -76,6 +82,13 @@ class Queries:
             "points": None,
             "series": series,
         }
+        if not series:  # clients have to take all three alike: [], null and nothing at all
+            form = self._nothing()
+            if form == "null":
+                answer["series"] = None
+            elif form == "missing":
+                del answer["series"]
+        return answer
 
     def series(self, qtype: str, body: dict[str, Any]) -> evaluate.Answer:
         """The series for one query's body. Raises QueryError."""

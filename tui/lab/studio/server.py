@@ -13,7 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tui.lab.studio.dashboards import Dashboards
+from tui.lab.studio.dashboards import READ_ONLY, STANDARD, Dashboards
 from tui.lab.studio.dataway import Dataway
 from tui.lab.studio.envelope import ApiError, Limit, envelope, failure
 from tui.lab.studio.queries import Queries
@@ -34,6 +34,8 @@ FAULTS = frozenset(
         "broken",
         "redirect",
         "lost-answer",
+        "no-data-null",
+        "no-data-missing",
     }
 )
 _SLOW_S = 3.0
@@ -55,8 +57,8 @@ class StudioServer:
     """A workspace on loopback.
 
     `time_scale` says how much faster than the clock its periods run: rate limits, retention, durations in
-    queries and the election. `asked` is the audit of the last requests; `faults` holds names of FAULTS and
-    may change at any time. `audit` is called once a request with user, method, path, status and error code.
+    queries and the election. `reader_key` has the role Read-only. `asked` is the audit of the last requests;
+    `faults` holds names of FAULTS and may change at any time. `audit` is called once a request with user, method, path, status and error code.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class StudioServer:
         token: str,
         time_scale: float = 1.0,
         *,
+        reader_key: str = "",
         name: str = "practice",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path = path
         self._key = api_key
+        self._reader_key = reader_key
         self._token = token
         self._scale = time_scale
         self._name = name
@@ -79,12 +83,13 @@ class StudioServer:
         self._store: Store | None = None
         self._pruner: asyncio.Task[None] | None = None
         period = 60 / time_scale
-        self._limits = (
-            Limit(PER_KEY, period, "ft.TriggerApiAkCurrentLimiting"),
-            Limit(PER_WORKSPACE, period, "ft.TriggerApiWorkspaceCurrentLimiting"),
-        )
+        self._per_key = {
+            role: Limit(PER_KEY, period, "ft.TriggerApiAkCurrentLimiting") for role in (STANDARD, READ_ONLY)
+        }
+        self._per_workspace = Limit(PER_WORKSPACE, period, "ft.TriggerApiWorkspaceCurrentLimiting")
         self.asked: deque[Asked] = deque(maxlen=5000)
         self.faults: set[str] = set()
+        self.latency_s = 0.0  # how long each answer of the Open API takes
         self.audit: Callable[[str, str, str, int, str], None] | None = None
         self.dataway: Dataway | None = None  # from start() on
         self.url = ""
@@ -96,13 +101,13 @@ class StudioServer:
         """Open the file and a free port of 127.0.0.1. Returns the base URL, without a trailing slash."""
         self._store = store = Store(self._path, f"wksp_{uuid.uuid4().hex}")
         app = web.Application(middlewares=[self._front], client_max_size=16 << 20)
-        queries = Queries(store, self._scale, self._clock, lambda: "async" in self.faults)
+        queries = Queries(store, self._scale, self._clock, lambda: "async" in self.faults, self._nothing)
         self.dataway = Dataway(store, self._token, self._scale, self._clock, queries)
         app.add_routes(
             [
                 web.get("/api/v1/const/check_ping", self._ping),
                 web.get("/api/v1/workspace/get", self._workspace),
-                *Dashboards(store).routes(),
+                *Dashboards(store, self._role).routes(),
                 *queries.routes(),
                 *self.dataway.routes(),
             ]
@@ -126,6 +131,10 @@ class StudioServer:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+    def _nothing(self) -> str:
+        """How the answer to a query without data is spelled: "list", "null" or "missing"."""
+        return next((form for form in ("null", "missing") if f"no-data-{form}" in self.faults), "list")
 
     async def _prune(self) -> None:
         keep_ms = max(_RETENTION_MS / self._scale, _RETENTION_FLOOR_MS)
@@ -163,31 +172,41 @@ class StudioServer:
             self.audit(user, request.method, request.path, status, code)
 
     async def _open_api(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if "slow" in self.faults:
-            await asyncio.sleep(_SLOW_S)
+        if "slow" in self.faults or self.latency_s:
+            await asyncio.sleep(self.latency_s or _SLOW_S)
         if "not-json" in self.faults:
             return web.Response(text="<!DOCTYPE html><title>Console</title>", content_type="text/html")
         if "redirect" in self.faults:
             return web.Response(status=302, headers={"Location": "http://elsewhere.invalid/api/v1"})
         if "broken" in self.faults:
             raise ApiError(503, "InternalError", "unknown error")
-        given = request.headers.get("DF-API-KEY", "")
-        known = hmac.compare_digest(given.encode(), self._key.encode())
-        if not known or "wrong-key" in self.faults:
+        role = self._role(request)
+        if not role or "wrong-key" in self.faults:
             # Documented as 403, seen as 401: clients must go by the code.
             raise ApiError(401, "ft.InvalidAPIKey", "the API key is invalid")
         if "rate-limit" in self.faults:
             raise ApiError(401, "ft.TriggerApiAkCurrentLimiting", "the frequency of requests exceeds the limit")
         if "workspace-limit" in self.faults:
             raise ApiError(401, "ft.TriggerApiWorkspaceCurrentLimiting", "the frequency of requests exceeds the limit")
-        for limit in self._limits:
+        for limit in (self._per_key[role], self._per_workspace):
             limit.count(time.monotonic())
+        if role == READ_ONLY and request.method == "POST" and "/dashboards/" in request.path:
+            # Documented as 403; the code's name is not.
+            raise ApiError(403, "ft.NoPermission", "the API key's role does not include this")
         response = await handler(request)
         if "lost-answer" in self.faults and request.method == "POST":
             self.faults.discard("lost-answer")
             if request.transport is not None:
                 request.transport.abort()
         return response
+
+    def _role(self, request: web.Request) -> str:
+        """The role of a request's API key, "" where it is none of this workspace."""
+        given = request.headers.get("DF-API-KEY", "")
+        for key, role in ((self._key, STANDARD), (self._reader_key, READ_ONLY)):
+            if key and hmac.compare_digest(given.encode(), key.encode()):
+                return role
+        return ""
 
     async def _ping(self, request: web.Request) -> web.Response:
         return envelope("pong")
