@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -113,6 +114,10 @@ def test_a_usage_error_is_named_and_ends_with_2(
     assert names in said.err
 
 
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    return parser(arguments).parse_args(arguments)
+
+
 def test_flags_are_taken_before_and_after_the_verb() -> None:
     flags = {
         "context": (["--context", "one"], ["one"]),
@@ -125,14 +130,14 @@ def test_flags_are_taken_before_and_after_the_verb() -> None:
     }
     for verb in (["check"], ["plan", "-f", "x"], ["apply", "-f", "x"], ["undo"], ["views", "list"], ["info"], ["demo"]):
         for name, (words, value) in flags.items():
-            assert getattr(parser().parse_args([*words, *verb]), name) == value, (verb, words)
-            assert getattr(parser().parse_args([*verb, *words]), name) == value, (verb, words)
-    assert parser().parse_args(["-n", "before", "check", "-n", "after"]).namespace == "after"
+            assert getattr(parsed([*words, *verb]), name) == value, (verb, words)
+            assert getattr(parsed([*verb, *words]), name) == value, (verb, words)
+    assert parsed(["-n", "before", "check", "-n", "after"]).namespace == "after"
 
 
 def test_context_is_repeatable_for_check() -> None:
-    assert parser().parse_args(["check", "--context", "one", "--context", "two"]).context == ["one", "two"]
-    assert parser().parse_args(["--context", "one", "--context", "two", "check"]).context == ["one", "two"]
+    assert parsed(["check", "--context", "one", "--context", "two"]).context == ["one", "two"]
+    assert parsed(["--context", "one", "--context", "two", "check"]).context == ["one", "two"]
 
 
 def test_help_goes_to_stdout_in_every_language(run: Run) -> None:
