@@ -88,13 +88,16 @@ class ViewScreen(StepScreen):
         cluster, survey, studio, workspace = session.cluster, session.survey, session.studio, session.workspace
         if cluster is None or survey is None:
             return
-        self.working.start(_("Looking at what the conf collects"))
+        of_etcd = self.view.key == "etcd"  # the only view that etcd.conf feeds
+        self.working.start(_("Looking at what the conf collects") if of_etcd else _("Looking into the workspace"))
 
         def look() -> tuple[list[views.Fill], Dashboard | None]:
-            conf = conf_text(session.answers, survey)
-            source = scrape(backend, cluster, survey, conf)
-            env = {**survey.datakit.env, "ENV_K8S_NODE_NAME": source.node or "node"}
-            fills = views.fillable(self.view, passed(conf, source.body, env).fields)
+            fills: list[views.Fill] = []
+            if of_etcd:
+                conf = conf_text(session.answers, survey)
+                source = scrape(backend, cluster, survey, conf)
+                env = {**survey.datakit.env, "ENV_K8S_NODE_NAME": source.node or "node"}
+                fills = views.fillable(self.view, passed(conf, source.body, env).fields)
             there = None
             if studio is not None and workspace is not None:
                 uuid = views.dashboard_uuid(workspace.uuid, self.view.key, session.answers.cluster.name)
@@ -149,8 +152,10 @@ class ViewScreen(StepScreen):
         return assemble(_("It is created in workspace “{name}”, with all its panels.").format(name=name))
 
     def _panels(self) -> Content:
-        if self.view.coming or not self.fills:
+        if self.view.coming:
             return assemble("")
+        if not self.fills:
+            return assemble("") if self.view.key == "etcd" else self._titles()
         full = sum(1 for fill in self.fills if fill.ok)
         parts: list[str | tuple[str, str] | Content] = [
             (_("{n} of {all} panels are filled by this etcd.conf").format(n=full, all=len(self.fills)), "bold"), "\n"
@@ -169,6 +174,18 @@ class ViewScreen(StepScreen):
                 lacks = ", ".join(f"{measurement}.{field}" for measurement, field in fill.missing)
                 parts += ["  ", (glyph("skip") + " ", "$warning"), title]
                 parts += [("  " + _("lacks {fields}").format(fields=lacks), muted()), "\n"]
+        return assemble(*parts)
+
+    def _titles(self) -> Content:
+        """The panels of a view that etcd.conf has no part in: what fills them is not known here."""
+        which = "zh" if language() == "zh" else "en"
+        parts: list[str | tuple[str, str] | Content] = [
+            (_("{n} panels").format(n=len(self.view.panels)), "bold"), "\n"
+        ]  # fmt: skip
+        for group in self.view.groups:
+            parts += [(group.title[which], muted()), "\n"]
+            for panel in (panel for panel in self.view.panels if panel.group == group.key):
+                parts += ["  ", panel.title[which], "\n"]
         return assemble(*parts)
 
     # -- Enter

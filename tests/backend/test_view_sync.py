@@ -17,8 +17,6 @@ from tui.core.view_drift import fingerprint
 from tui.core.view_sync import CHANGED, MISSING, OUTDATED, SAME, Wanted
 from tui.lab.studio import StudioServer
 
-READY = [view.key for view in views.catalogue() if not view.coming]
-
 
 @pytest.fixture
 def workspace(client: StudioClient) -> Workspace:  # noqa: F811
@@ -56,7 +54,7 @@ def test_all_are_made_in_ten_requests_and_a_second_run_writes_nothing(
     client: StudioClient,  # noqa: F811
     workspace: Workspace,
 ) -> None:
-    every = [wanted(key) for key in READY]
+    every = [wanted(key) for key in views.KEYS]
     standings = view_sync.look(client, workspace, every)
     assert [standing.state for standing in standings] == [MISSING] * len(every)
     made = [view_sync.put(client, standing) for standing in standings]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -134,7 +133,7 @@ def test_what_a_panel_needs() -> None:
 
 
 def built(view: View, language: str) -> dict[str, Any]:
-    return views.build(replace(view, coming=False), name=view.name(language), language=language)
+    return views.build(view, name=view.name(language), language=language)
 
 
 @pytest.fixture(scope="module")

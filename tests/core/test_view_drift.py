@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tui.core.view_drift import differences, fingerprint, shown
 
 
 def template(key: str = "docker", language: str = "en") -> dict[str, Any]:
-    return views.build(replace(views.view(key), coming=False), name="x", language=language)
+    return views.build(views.view(key), name="x", language=language)
 
 
 def as_exported(template: dict[str, Any]) -> dict[str, Any]:

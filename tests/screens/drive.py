@@ -76,7 +76,7 @@ class Drive:
 
     async def to(self, step: str) -> None:
         """Go on with Enter until this step is shown."""
-        for _press in range(20):
+        for _press in range(40):  # each view takes two: make it, go on
             if self.app.current == step and isinstance(self.app.screen, StepScreen) and step == self.screen.STEP:
                 return
             await self.press("enter")

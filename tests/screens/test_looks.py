@@ -60,7 +60,7 @@ async def test_texts_of_the_screens(tmp_path: Path) -> None:
         compare(drive, "review")
         drive.app.go("docker")
         await drive.rest()
-        compare(drive, "view-coming")
+        compare(drive, "view-docker")
         drive.app.go("etcd")
         await drive.rest()
         compare(drive, "view-etcd")

@@ -72,7 +72,7 @@ async def test_a_viewer_sees_everything_and_writes_nothing(tmp_path: Path) -> No
         assert drive.next == "Go on without applying"
         assert "You may not patch" in drive.text
         await drive.press("enter")
-        assert drive.app.current == "etcd"
+        assert drive.app.current == "docker"
         assert drive.world.writes == []
         assert drive.app.session.state("review") is StepState.SKIPPED
 
@@ -233,7 +233,7 @@ async def test_stopping_a_rollout_and_applying_again(tmp_path: Path) -> None:
         assert drive.app.session.state("review") is StepState.DONE
         assert len(list((tmp_path / "state" / "receipts").rglob("*.json"))) == 1
         await drive.press("enter")
-        assert drive.app.current == "etcd"
+        assert drive.app.current == "docker"
 
 
 async def test_ctrl_c_works_while_something_is_typed(tmp_path: Path) -> None:
