@@ -178,3 +178,21 @@ async def test_old_points_are_forgotten(tmp_path: Path) -> None:
     store.write([Row("m", {"a": "2"}, "f", 2.0, 4000)])
     assert len(store.series("m", "f")) == 2
     store.close()
+
+
+async def test_objects_and_logs_are_kept_apart_from_metrics(http: Http) -> None:
+    await http.write("kube_pod,pod_name=a ready=1")
+    await http.write('kube_pod,name=uid-1,pod_name=a,phase=Pending age=5,ready="no"', category="object")
+    await http.write('kube_pod,name=uid-1,pod_name=a,phase=Running age=65,ready="yes"', category="object")
+    await http.write('kube_pod,reason=BackOff message="x"', category="logging")
+
+    async def asked(q: str) -> list[tuple[dict[str, str], object]]:
+        return [(series["tags"], series["values"][0][1]) for series in await http.ask(q)]
+
+    assert await asked("M::kube_pod:(last(ready)) BY pod_name") == [({"pod_name": "a"}, 1)]
+    assert await asked("O::kube_pod:(last(age)) BY phase") == [({"phase": "Running"}, 65)]  # its newest state alone
+    assert await asked("O::kube_pod:(last(ready)) BY pod_name") == [({"pod_name": "a"}, "yes")]
+    assert await asked("L::kube_pod:(count(*)) BY reason") == [({"reason": "BackOff"}, 1)]
+    assert await asked("L::kube_pod:(last(age))") == []
+    [keys] = await http.ask("show_field_key(from=['kube_pod'])")
+    assert keys["values"] == [["ready", "float"]]  # show functions are of metrics
