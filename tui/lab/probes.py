@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from tui.lab import commands
 from tui.lab.agent import Agent
 from tui.lab.container import Container
 from tui.lab.network import NetworkError
+from tui.lab.podstatus import program
 
 Object = dict[str, Any]
 
 
 async def look(probe: Object, container: Container, agent: Agent | None) -> str:
-    """Why a probe fails now, "" where it succeeds. `exec` and `httpGet` need an agent in the container."""
+    """Why a probe fails now, "" where it succeeds. Where no agent runs, only `exec` of a shell that ends is played."""
     timeout = float(probe.get("timeoutSeconds") or 1)
+    argv = list((probe.get("exec") or {}).get("command") or [])
     if agent is None:
-        return "" if "exec" not in probe else "not yet\n"
+        code = program({"command": argv}).code or 0
+        told = re.findall(r"echo ([^;&|]+)", argv[-1]) if argv and code else []
+        return "".join(f"{line.strip()}\n" for line in told) or ("exit status" if code else "")
     if "exec" in probe:
-        argv = list(probe["exec"].get("command") or [])
         try:
             result = await commands.run(agent.shell(), argv)
         except commands.ExecutableNotFoundError as error:

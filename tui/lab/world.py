@@ -37,6 +37,7 @@ from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
 from tui.lab.realserver import AUDIT_FILE
+from tui.lab.serviceaccounts import keep_default_accounts
 from tui.lab.studio import StudioServer
 from tui.lab.switches import Switches
 
@@ -287,6 +288,7 @@ class Lab:
         manager = self.pki.user("system:kube-controller-manager", masters)
         controller = self._client("kube-controller-manager", manager)
         self._spawn(DaemonSets(controller).run())
+        self._spawn(keep_default_accounts(controller))
         shared = None
         if len(self.nodes) > _OWN_CONNECTIONS:
             shared = self._client("kubelet", self.pki.user("system:node:lab", "system:nodes", masters))

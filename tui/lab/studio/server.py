@@ -58,7 +58,8 @@ class StudioServer:
 
     `time_scale` says how much faster than the clock its periods run: rate limits, retention, durations in
     queries and the election. `reader_key` has the role Read-only. `asked` is the audit of the last requests;
-    `faults` holds names of FAULTS and may change at any time. `audit` is called once a request with user, method, path, status and error code.
+    `faults` holds names of FAULTS and may change at any time. `audit` is called once a request with user, method,
+    path, status and error code.
     """
 
     def __init__(
