@@ -1,4 +1,4 @@
-"""The same question to many, a few at a time, in daemon threads: leaving never waits for an answer that does not come."""
+"""The same question to many, a few at a time, in daemon threads: leaving waits for no answer that does not come."""
 
 from __future__ import annotations
 
