@@ -14,10 +14,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 
 from tui.core.errors import UnreachableError, UsageError, WizardError
 from tui.i18n import _
+from tui.lab.client import ApiStatusError
+from tui.lab.etcd import EtcdError
 from tui.lab.pki import write_file
 
 PREFIX = "datakit-wizard-lab-"
@@ -106,6 +109,10 @@ class Control:
         except WizardError as error:
             body = {"error": error.what, "object": error.object, "why": error.why, "remedy": error.remedy}
             return web.json_response(body, status=409)
+        except (ApiStatusError, aiohttp.ClientError, EtcdError, OSError) as error:  # a TimeoutError is an OSError
+            text = _("The change was not seen through to its end.")
+            why = str(error) or _("DataKit did not get ready on all nodes in time.")
+            return web.json_response({"error": text, "why": why}, status=409)
 
     async def stop(self) -> None:
         """Close the port."""
