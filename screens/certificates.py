@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from tui.core.durations import about
 from tui.core.errors import WizardError
@@ -23,6 +23,7 @@ from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
 from tui.widgets.glyphs import fit, glyph, muted
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble, facts
 
 DAY_S = 86_400
@@ -57,17 +58,17 @@ class CertificatesScreen(StepScreen):
     )
 
     def content(self) -> ComposeResult:
-        yield Static(id="need")
-        yield Static(id="nodes", classes="wide")
+        yield Prose(id="need")
+        yield Prose(id="nodes", classes="wide")
         with Vertical(id="ask"):
             yield Choices(id="source")
             with Vertical(id="path-part", classes="labelled"):
-                yield Static(_("Directory on the nodes"), classes="muted")
+                yield Prose(_("Directory on the nodes"), classes="muted")
                 yield Field(id="path")
             with Vertical(id="secret-part", classes="labelled"):
-                yield Static(_("Name of the Secret in DataKit's namespace"), classes="muted")
+                yield Prose(_("Name of the Secret in DataKit's namespace"), classes="muted")
                 yield Field(id="secret")
-            yield Static(id="mount")
+            yield Prose(id="mount")
 
     def entered(self) -> None:
         self.trouble: WizardError | None = None
@@ -168,10 +169,10 @@ class CertificatesScreen(StepScreen):
         source = answers.certificates.source
         self.query_one("#path-part").display = asked and source == "hostpath"
         self.query_one("#secret-part").display = asked and source == "secret"
-        self.query_one("#need", Static).update(self._need(needed))
+        self.query_one("#need", Prose).update(self._need(needed))
         if asked:
             mount = self._mount()
-            self.query_one("#mount", Static).update(mount)
+            self.query_one("#mount", Prose).update(mount)
             self.query_one("#mount").display = bool(mount.plain)
         if needed is not None and survey.datakit.pods:
             self.nodes = {}
@@ -293,7 +294,7 @@ class CertificatesScreen(StepScreen):
                     len(lacking),
                 ).format(n=len(lacking)),
             ]
-        self.query_one("#nodes", Static).update(assemble(*parts))
+        self.query_one("#nodes", Prose).update(assemble(*parts))
 
     def _row(self, seen: NodeCertificates, needed: bool) -> list[str | tuple[str, str] | Content]:
         def cell(good: bool | None) -> tuple[str, str]:

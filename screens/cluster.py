@@ -5,7 +5,6 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
 
 from tui.core.answers import Answers
 from tui.core.errors import WizardError
@@ -16,6 +15,7 @@ from tui.i18n import N_, _, ngettext
 from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.glyphs import glyph
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble, facts
 
 
@@ -36,8 +36,8 @@ class ClusterScreen(StepScreen):
         yield Choices(follow=True, id="contexts")
         with Vertical(id="found"):
             yield Choices(follow=True, id="datakits")
-            yield Static(id="facts")
-            yield Static(id="rights")
+            yield Prose(id="facts")
+            yield Prose(id="rights")
 
     def entered(self) -> None:
         self.query_one("#found").display = False
@@ -220,8 +220,8 @@ class ClusterScreen(StepScreen):
             datakits.show(rows, chosen)
         found = self.session.survey
         self.query_one("#found").display = several or found is not None
-        self.query_one("#facts", Static).update(found_facts(found) if found is not None else "")
-        self.query_one("#rights", Static).update(rights(found) if found is not None else "")
+        self.query_one("#facts", Prose).update(found_facts(found) if found is not None else "")
+        self.query_one("#rights", Prose).update(rights(found) if found is not None else "")
 
     def commands(self) -> list[tuple[str, str, str]]:
         wanted = self.wanted

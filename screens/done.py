@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.widgets import Static
 
 from tui.core.reports import receipt_text, verdict_line
 from tui.core.survey import CLUSTER_TAG
 from tui.i18n import N_, _
 from tui.widgets.glyphs import glyph, muted
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble, facts
 
 ANSWERS = "answers.toml"
@@ -26,8 +26,8 @@ class DoneScreen(StepScreen):
     )
 
     def content(self) -> ComposeResult:
-        yield Static(id="done")
-        yield Static(id="lines")
+        yield Prose(id="done")
+        yield Prose(id="lines")
 
     def entered(self) -> None:
         session = self.session
@@ -55,7 +55,7 @@ class DoneScreen(StepScreen):
                 _("No workspace: arrival, cluster name and freshness of the points stay unproven."),
                 "\n",
             ]
-        self.query_one("#done", Static).update(assemble(*parts))
+        self.query_one("#done", Prose).update(assemble(*parts))
         path = session.state_dir / ANSWERS
         lines = [
             (_("Repeat"), f"datakit-wizard apply -f {path}"),
@@ -69,7 +69,7 @@ class DoneScreen(StepScreen):
             text = assemble(facts(lines), "\n\n", (note, muted()), "\n", ("datakit-wizard", "$accent"))
         else:
             text = facts(lines)
-        self.query_one("#lines", Static).update(text)
+        self.query_one("#lines", Prose).update(text)
 
     def go_on_text(self) -> tuple[str, bool]:
         return _("Leave"), True

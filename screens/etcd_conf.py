@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, TextArea
 
 from screens.series import Passed, Source, passed, sample, scrape
 from tui.core import views
@@ -29,6 +29,7 @@ from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
 from tui.widgets.glyphs import glyph, muted, plain
 from tui.widgets.pane import Pane
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 from tui.widgets.toml_editor import TomlEditor
 
@@ -75,24 +76,24 @@ class EtcdConfScreen(StepScreen):
     PANES = ("choices", "text", "series")
 
     def content(self) -> ComposeResult:
-        yield Static(id="tabs")
+        yield Prose(id="tabs")
         with Vertical(id="choices"):
             yield Choices(id="strategy")
-            yield Static(id="consequence")
+            yield Prose(id="consequence")
             yield Choices(id="preset")
-            yield Static(id="panels")
+            yield Prose(id="panels")
             with Vertical(id="name-part", classes="labelled"):
-                yield Static(id="name-label", classes="muted")
+                yield Prose(id="name-label", classes="muted")
                 yield Field(id="name")
         with Horizontal(id="text"):
             with Vertical(id="text-part"):
                 yield TomlEditor("", id="editor")
                 with VerticalScroll(id="findings", can_focus=False):
-                    yield Static(id="findings-text")
+                    yield Prose(id="findings-text")
             with VerticalScroll(id="beside", can_focus=False):
-                yield Static(id="beside-text", classes="wide")
+                yield Prose(id="beside-text", classes="wide")
         with Pane(id="series"):
-            yield Static(id="series-text", classes="wide")
+            yield Prose(id="series-text", classes="wide")
 
     # -- entering
 
@@ -157,7 +158,7 @@ class EtcdConfScreen(StepScreen):
             field = self.query_one("#name", Field)
             field.value = self.session.answers.cluster.name or cluster_name(survey)
             label = _("Name of this cluster on every point (cluster_name_k8s); the views filter by it")
-            self.query_one("#name-label", Static).update(plain(label))
+            self.query_one("#name-label", Prose).update(plain(label))
 
     def on_choices_moved(self, event: Choices.Moved) -> None:
         super().on_choices_moved(event)
@@ -293,7 +294,7 @@ class EtcdConfScreen(StepScreen):
         for number, (pane, title) in enumerate(zip(self.PANES, (_("Choices"), text, series), strict=True), 1):
             here = pane == self.pane
             parts += [(f"{number} {title}", "bold $accent underline" if here else muted()), "   "]
-        self.query_one("#tabs", Static).update(assemble(*parts))
+        self.query_one("#tabs", Prose).update(assemble(*parts))
 
     def _show_findings(self) -> None:
         parts: list[str | tuple[str, str]] = []
@@ -309,7 +310,7 @@ class EtcdConfScreen(StepScreen):
             parts = [(glyph("ok") + " ", "$success"), _("DataKit can read this, and nothing in it is a trap.")]
         elif not parts:
             parts = [_("Nothing is written: etcd is not collected.")]
-        self.query_one("#findings-text", Static).update(assemble(*parts))
+        self.query_one("#findings-text", Prose).update(assemble(*parts))
 
     def _show_series(self) -> None:
         parts: list[str | tuple[str, str]] = [(self._origin(), muted()), "\n"]
@@ -326,8 +327,8 @@ class EtcdConfScreen(StepScreen):
                 parts += [(glyph("ok") + " ", "$success"), row.field]
             parts += [(f" {glyph('times')}{row.series}" if row.series > 1 else "", muted()), "\n"]
         shown = assemble(*parts)
-        self.query_one("#series-text", Static).update(shown)
-        self.query_one("#beside-text", Static).update(shown)
+        self.query_one("#series-text", Prose).update(shown)
+        self.query_one("#beside-text", Prose).update(shown)
 
     def _origin(self) -> str:
         source = self.source
@@ -342,7 +343,7 @@ class EtcdConfScreen(StepScreen):
             text = _("A text of its own: DataKit gets it as it is, until you choose a strategy or a filter again.")
         else:
             text = consequence(key, self._survey.topology)
-        self.query_one("#consequence", Static).update(plain(text))
+        self.query_one("#consequence", Prose).update(plain(text))
 
     def _show_panels(self) -> None:
         """What the choices lead to: the strategy's consequence, and how much of the view they fill."""
@@ -358,7 +359,7 @@ class EtcdConfScreen(StepScreen):
                 n=full, all=len(fills), kept=self.passed.kept, series=self.passed.all
             ),
         ]
-        self.query_one("#panels", Static).update(assemble(*parts))
+        self.query_one("#panels", Prose).update(assemble(*parts))
 
     # -- panes and editing
 

@@ -8,7 +8,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Static
 
 from tui.core import actions, survey
 from tui.core.by_hand import commands
@@ -21,6 +20,7 @@ from tui.widgets import background
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.diff_view import DiffView
 from tui.widgets.glyphs import fit, glyph, muted
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 
 VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
@@ -45,10 +45,10 @@ class ReviewScreen(StepScreen):
     ]
 
     def content(self) -> ComposeResult:
-        yield Static(id="summary")
+        yield Prose(id="summary")
         yield Choices(follow=True, id="changes")
         yield DiffView(id="diff")
-        yield Static(id="progress")
+        yield Prose(id="progress")
 
     def entered(self) -> None:
         self.plan: Plan | None = None
@@ -109,7 +109,7 @@ class ReviewScreen(StepScreen):
         self.body.set_class(planning, "-whole")
         if planning and plan is not None:
             self._show_diff()
-        self.query_one("#summary", Static).update(self._summary())
+        self.query_one("#summary", Prose).update(self._summary())
         self._show_progress()
 
     def _row(self, plan: Plan, at: int) -> Choice:
@@ -291,7 +291,7 @@ class ReviewScreen(StepScreen):
             self._show_progress()
 
     def _show_progress(self) -> None:
-        progress = self.query_one("#progress", Static)
+        progress = self.query_one("#progress", Prose)
         receipt = self.session.receipt
         parts: list[str | tuple[str, str] | Content] = []
         if self._applying:

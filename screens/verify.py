@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from tui.core import checks
 from tui.core.checks import Facts, Report, Result, Samples
@@ -18,6 +17,7 @@ from tui.widgets import background
 from tui.widgets.check_table import CheckTable
 from tui.widgets.glyphs import glyph
 from tui.widgets.plot import Plot
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 
 VERDICTS = {"pass": ("ok", "$success"), "fail": ("fail", "$error"), "inconclusive": ("warn", "$warning")}
@@ -42,7 +42,7 @@ class VerifyScreen(StepScreen):
     ]
 
     def content(self) -> ComposeResult:
-        yield Static(id="verdict", classes="tight")
+        yield Prose(id="verdict", classes="tight")
         yield CheckTable(id="checks")
         yield Plot(id="plot")
 
@@ -145,7 +145,7 @@ class VerifyScreen(StepScreen):
     def _show_report(self, report: Report) -> None:
         sign, tone = VERDICTS[report.verdict]
         verdict = assemble((glyph(sign) + " ", tone), (verdict_line(report), "bold"))
-        self.query_one("#verdict", Static).update(verdict)
+        self.query_one("#verdict", Prose).update(verdict)
         self.query_one("#verdict").display = True
         self.query_one("#checks", CheckTable).show(report.results)
 

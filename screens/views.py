@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from screens.series import passed, scrape
 from tui.core import actions, views
@@ -24,6 +24,7 @@ from tui.widgets.background import in_thread
 from tui.widgets.field import Field
 from tui.widgets.given import Given
 from tui.widgets.glyphs import glyph, muted
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 
 # Msgids: what the views that come later will show.
@@ -62,11 +63,11 @@ class ViewScreen(StepScreen):
         return self.view.title(language())
 
     def content(self) -> ComposeResult:
-        yield Static(id="state")
+        yield Prose(id="state")
         with Vertical(id="name-part", classes="labelled"):
-            yield Static(_("Name of the dashboard"), classes="muted")
+            yield Prose(_("Name of the dashboard"), classes="muted")
             yield Field(self._proposed_name(), id="name")
-        yield Static(id="panels")
+        yield Prose(id="panels")
 
     def _proposed_name(self) -> str:
         chosen = self.session.answers.views
@@ -115,8 +116,8 @@ class ViewScreen(StepScreen):
 
     def _show(self) -> None:
         self.query_one("#name-part").display = not self.view.coming and self._there is None
-        self.query_one("#state", Static).update(self._state())
-        self.query_one("#panels", Static).update(self._panels())
+        self.query_one("#state", Prose).update(self._state())
+        self.query_one("#panels", Prose).update(self._panels())
 
     def _state(self) -> Content:
         session = self.session

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from tui.core import sites
 from tui.core.answers import StudioAnswers
@@ -22,6 +22,7 @@ from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
 from tui.widgets.given import Secret
 from tui.widgets.glyphs import glyph, muted
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 
 GIVEN, OTHER, NONE = "given", "other", "none"
@@ -51,12 +52,12 @@ class WorkspaceScreen(StepScreen):
         with VerticalScroll(id="sites", can_focus=False):
             yield Choices(id="site")
         with Vertical(id="address", classes="labelled"):
-            yield Static(_("Address of the Open API"), classes="muted")
+            yield Prose(_("Address of the Open API"), classes="muted")
             yield Field(self._known_endpoint(), placeholder=sites.SITES[0].open_api, id="endpoint")
         with Vertical(id="key-part", classes="labelled"):
-            yield Static(id="key-label", classes="muted")
+            yield Prose(id="key-label", classes="muted")
             yield Field(secret=True, placeholder=self._key_hint(), id="key")
-        yield Static(id="outcome")
+        yield Prose(id="outcome")
 
     def _known_endpoint(self) -> str:
         return self.session.answers.studio.endpoint or self.given.endpoint
@@ -127,7 +128,7 @@ class WorkspaceScreen(StepScreen):
         self.query_one("#address").display = place == OTHER
         self.query_one("#key-part").display = place != NONE
         label = _("API key from {source}, or another one").format(source=self.given.key_source)
-        self.query_one("#key-label", Static).update(Content(label if self.given.key else _("API key")))
+        self.query_one("#key-label", Prose).update(Content(label if self.given.key else _("API key")))
 
     def on_choices_changed(self, event: Choices.Changed) -> None:
         if event.choices.id == "place":
@@ -221,7 +222,7 @@ class WorkspaceScreen(StepScreen):
         self.session.failed.add(self.STEP)
 
     def _show_outcome(self) -> None:
-        outcome = self.query_one("#outcome", Static)
+        outcome = self.query_one("#outcome", Prose)
         if self._place == NONE:
             outcome.update(
                 assemble(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.content import Content
-from textual.widgets import Static
 
 from tui.core.checks.model import Result
 from tui.i18n import N_, _
 from tui.widgets.glyphs import fit, glyph, muted
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import assemble
 
 SIGNS = {
@@ -30,7 +30,7 @@ CATEGORIES = {
 }
 
 
-class CheckTable(Static):
+class CheckTable(Prose):
     """Results by category, in the order of the run."""
 
     def show(self, results: Sequence[Result]) -> None:

@@ -9,12 +9,12 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.widgets import Static
 
 from tui.i18n import N_, _
 from tui.widgets.error_page import copy, save
 from tui.widgets.glyphs import muted, plain
 from tui.widgets.page import Page
+from tui.widgets.prose import Prose
 from tui.widgets.step_screen import assemble
 
 Command = tuple[str, str, str]  # title, command, clicks
@@ -36,8 +36,8 @@ class CommandReveal(Page[None]):
         self.clicks = False
 
     def content(self) -> ComposeResult:
-        yield Static(id="tabs")
-        yield Static(id="commands", classes="wide")
+        yield Prose(id="tabs")
+        yield Prose(id="commands", classes="wide")
 
     def on_mount(self) -> None:
         self._show()
@@ -64,7 +64,7 @@ class CommandReveal(Page[None]):
             "    ",
             (_("Rancher and studio"), on if self.clicks else off),
         ]
-        self.query_one("#tabs", Static).update(assemble(*tabs, "\n"))
+        self.query_one("#tabs", Prose).update(assemble(*tabs, "\n"))
         parts: list[str | tuple[str, str] | Content] = []
         for title, command, clicks in self.commands:
             text = clicks if self.clicks else command
@@ -72,4 +72,4 @@ class CommandReveal(Page[None]):
                 continue
             # Commands are shown as they are: they are there to be copied.
             parts += [(title, "bold"), "\n", Content(plain(text) if self.clicks else text), "\n\n"]
-        self.query_one("#commands", Static).update(assemble(*parts))
+        self.query_one("#commands", Prose).update(assemble(*parts))

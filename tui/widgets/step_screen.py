@@ -21,7 +21,6 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
-from textual.widgets import Static
 
 from tui.core.errors import UsageError, WizardError
 from tui.core.steps import STEPS, Session, StepState
@@ -30,6 +29,7 @@ from tui.widgets.choices import Choices
 from tui.widgets.chrome import Header, KeyLine
 from tui.widgets.given import Given
 from tui.widgets.glyphs import fit, glyph, is_ascii, muted, plain
+from tui.widgets.prose import Prose
 from tui.widgets.step_rail import Row, StepRail
 from tui.widgets.working import Working
 
@@ -209,7 +209,7 @@ class StepScreen(Screen[None]):
             yield rail
             with Vertical(id="side"):
                 with VerticalScroll(id="body", can_focus=False):
-                    yield Static(self._heading(), id="heading")
+                    yield Prose(self._heading(), id="heading")
                     yield from self.content()
                 yield Working(id="working")
                 yield GoOn()
@@ -322,9 +322,9 @@ class StepScreen(Screen[None]):
         """Work on this screen ended with `error`, which is about to be shown."""
 
 
-def paragraph(*parts: str | tuple[str, str] | Content, id: str | None = None, classes: str | None = None) -> Static:
+def paragraph(*parts: str | tuple[str, str] | Content, id: str | None = None, classes: str | None = None) -> Prose:
     """A piece of text; no markup is interpreted, styles come as (text, style)."""
-    return Static(assemble(*parts), id=id, classes=classes)
+    return Prose(assemble(*parts), id=id, classes=classes)
 
 
 def assemble(*parts: str | tuple[str, str] | Content) -> Content:

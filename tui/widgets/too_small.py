@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from tui.i18n import _, assets
 from tui.terminal import MIN_COLUMNS, MIN_ROWS
+from tui.widgets.prose import Prose
 
 
 class TooSmall(ModalScreen[None]):
@@ -26,7 +26,7 @@ class TooSmall(ModalScreen[None]):
         super().__init__(classes="page")
 
     def compose(self) -> ComposeResult:
-        yield Static(id="size")
+        yield Prose(id="size")
 
     def on_mount(self) -> None:
         self._show()
@@ -47,7 +47,7 @@ class TooSmall(ModalScreen[None]):
         text = _("This terminal is {width}×{height}.\nThe wizard needs {needed}: enlarge it.").format(
             width=width, height=height, needed=needed
         )
-        self.query_one("#size", Static).update(Content(text))
+        self.query_one("#size", Prose).update(Content(text))
 
     def action_leave(self) -> None:
         self.app.exit(130, return_code=130)
