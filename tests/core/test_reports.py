@@ -20,7 +20,9 @@ BROKEN = Report(
     (
         result("cluster/reachable", "pass", found="v1"),
         result("cluster/rights", "warn", WARNING, found="may not exec", remedy="grant it"),
-        result("conf/key", "fail", found="no conf", causes=("nobody wrote one",), object="ConfigMap x", command="do it"),
+        result(
+            "conf/key", "fail", found="no conf", causes=("nobody wrote one",), object="ConfigMap x", command="do it"
+        ),
         result("conf/mounted", "skip", skipped_because="conf/key failed.", blocked_by="conf/key"),
         result("conf/fresh", "skip", skipped_because="conf/key failed.", blocked_by="conf/key"),
         result("etcd/cert-dates", "skip", INFO, skipped_because="plain HTTP"),
