@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 import yaml
 from changes import CONF, NAME, NEIGHBOUR, Place, vendor_daemon_set
 
+from tests.kubectl import PROBLEM
 from tui.core.answers import CertificateAnswers, EtcdAnswers, ViewAnswers
 from tui.core.errors import UsageError
 from tui.core.export import files
@@ -67,7 +67,7 @@ def test_a_conf_with_a_secret_is_not_exported(place: Place) -> None:
     assert "canary-77aa01" not in str(caught.value)
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH")
+@pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
 def test_kustomize_takes_it_as_a_component(place: Place, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     for name, text in files(place.answers(), place.look()).items():

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.kubectl import PROBLEM
 from tests.lab.apiserver.conftest import Authority, vendor_daemon_set
 from tui.lab.apiserver import ApiServer
 
-pytestmark = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+pytestmark = pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: conf, namespace: datakit}}\ndata: {{a: '{}'}}\n"
 
 
