@@ -489,11 +489,20 @@ class FakeStudio:
     def find_dashboard(self, uuid: str) -> Dashboard | None:
         return self.world.dashboards.get(uuid)
 
-    def dashboards(self, search: str = "") -> list[Dashboard]:
-        return [d for d in self.world.dashboards.values() if search in d.name]
+    def dashboards(self, search: str = "", *, most: int | None = None) -> list[Dashboard]:
+        return [d for d in self.world.dashboards.values() if search in d.name][:most]
 
-    def create_dashboard(self, uuid: str, name: str, template: Mapping[str, Any], *, identifier: str) -> Dashboard:
-        made = Dashboard(uuid, name, identifier)
+    def create_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
+        made = Dashboard(uuid, name, identifier, desc=desc)
         self.world.dashboards[uuid] = made
         self.world.templates[uuid] = template
         self.world.writes.append(f"view {name}")

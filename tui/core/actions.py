@@ -12,6 +12,7 @@ from tui.core.plan import CREATE, SAME, Plan, ViewChange, changed
 from tui.core.ports import Cluster, Dashboard, Studio, Workspace
 from tui.core.receipts import FAILED, ROLLED_OUT, UNKNOWN, WRITTEN, Receipt, Store, ViewStep, unfinished
 from tui.core.survey import DataKit
+from tui.core.view_sync import MISSING, Standing, Wanted, put
 from tui.core.writes import (
     Cancelled,
     Event,
@@ -139,15 +140,9 @@ def _create(studio: Studio | None, plan: Plan, view: ViewChange, journal: Journa
         raise UsageError(_("Views need an API key."), remedy=_("Give --api-key-file, or leave views out (--no-views)."))
     step = ViewStep(view.key, view.uuid, view.name)
     journal.view(step)
+    wanted = Wanted(view.key, plan.answers.cluster.name, view.name, plan.answers.views.lang)
     try:
-        dashboard = create_view(
-            studio,
-            plan.workspace,
-            view.key,
-            plan.answers.cluster.name,
-            name=view.name,
-            language=plan.answers.views.lang,
-        )
+        dashboard = put(studio, Standing(wanted, view.uuid, MISSING))
     except WizardError as error:
         journal.view(replace(step, state=FAILED, message=error.what))
         raise
@@ -159,10 +154,6 @@ def create_view(
     studio: Studio, workspace: Workspace, key: str, cluster_name: str, *, name: str, language: str
 ) -> Dashboard:
     """Create one of the seven views, or return the one that is there under our fixed uuid. Safe to repeat."""
-    view = view_catalogue.view(key)
-    template = view_catalogue.build(view, name=name, language=language)
     uuid = view_catalogue.dashboard_uuid(workspace.uuid, key, cluster_name)
     there = studio.find_dashboard(uuid)
-    if there is not None:
-        return there
-    return studio.create_dashboard(uuid, name, template, identifier=f"datakit-wizard/{key}/{cluster_name}")
+    return there or put(studio, Standing(Wanted(key, cluster_name, name, language), uuid, MISSING))

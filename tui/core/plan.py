@@ -12,7 +12,7 @@ from tui.core import views as view_catalogue
 from tui.core.answers import Answers
 from tui.core.diff import object_diff
 from tui.core.durations import about
-from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, NotFoundError, UsageError
+from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, UsageError
 from tui.core.manifests import (
     CertificateMount,
     check_config_map,
@@ -21,10 +21,11 @@ from tui.core.manifests import (
 )
 from tui.core.owners import forced_note, gitops_owner, owner_notes
 from tui.core.ownership import FIELD_MANAGER, managers
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Dashboard, Kind, Object, Studio, Workspace
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Kind, Object, Studio, Workspace
 from tui.core.prom import conf as prom_conf
 from tui.core.receipts import Overwrite, overwrite
 from tui.core.survey import CLUSTER_TAG, Survey
+from tui.core.view_sync import there
 from tui.i18n import _, ngettext
 
 CLUSTER_NAME_ENV = "ENV_CLUSTER_NAME_K8S"
@@ -315,27 +316,22 @@ def _overwrites(live: Object, body: Object, conflicts: Sequence[FieldConflict]) 
 def _views(
     answers: Answers, survey: Survey, studio: Studio | None, workspace: Workspace | None
 ) -> tuple[ViewChange, ...]:
-    found = []
+    uuids = {}
+    if studio is not None and workspace is not None:
+        cluster = answers.cluster.name
+        uuids = {key: view_catalogue.dashboard_uuid(workspace.uuid, key, cluster) for key in answers.views.create}
+    found = there(studio, list(uuids.values())) if studio is not None else {}
+    changes = []
     for key in answers.views.create:
         view = view_catalogue.view(key)
         name = answers.views.names.get(key) or view.name(answers.views.lang)
         if view.coming:
-            found.append(ViewChange(key, name, COMING))
-        elif studio is None or workspace is None:
-            found.append(ViewChange(key, name, NOT_COMPARED))
+            changes.append(ViewChange(key, name, COMING))
+        elif key not in uuids:
+            changes.append(ViewChange(key, name, NOT_COMPARED))
         else:
-            uuid = view_catalogue.dashboard_uuid(workspace.uuid, key, answers.cluster.name)
-            there = find_view(studio, uuid)
-            found.append(ViewChange(key, name, SAME if there else CREATE, uuid))
-    return tuple(found)
-
-
-def find_view(studio: Studio, uuid: str) -> Dashboard | None:
-    """The dashboard with our fixed uuid, None where there is none."""
-    try:
-        return studio.find_dashboard(uuid)
-    except NotFoundError:
-        return None
+            changes.append(ViewChange(key, name, SAME if found[uuids[key]] else CREATE, uuids[key]))
+    return tuple(changes)
 
 
 def cost_sentence(plan: Plan) -> str:

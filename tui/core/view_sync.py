@@ -63,29 +63,30 @@ class Standing:
 def look(studio: Studio, workspace: Workspace, wanted: Sequence[Wanted]) -> list[Standing]:
     """How each view stands: one request for the list, and one for each that is there."""
     uuids = [views.dashboard_uuid(workspace.uuid, one.key, one.cluster) for one in wanted]
-    listed = {dashboard.uuid: dashboard for dashboard in studio.dashboards(most=_LOOKED_THROUGH)}
-    found = []
-    for one, uuid in zip(wanted, uuids, strict=True):
-        dashboard = listed.get(uuid)
-        if dashboard is None and len(listed) >= _LOOKED_THROUGH:
-            dashboard = studio.find_dashboard(uuid)
-        found.append(_standing(studio, one, uuid, dashboard))
-    return found
+    found = there(studio, uuids)
+    return [_standing(studio, one, uuid, found[uuid]) for one, uuid in zip(wanted, uuids, strict=True)]
+
+
+def there(studio: Studio, uuids: Sequence[str]) -> dict[str, Dashboard | None]:
+    """The dashboards with these uuids: one request for the list, and one for each that a long list does not show."""
+    listed = {dashboard.uuid: dashboard for dashboard in studio.dashboards(most=_LOOKED_THROUGH)} if uuids else {}
+    long = len(listed) >= _LOOKED_THROUGH
+    return {uuid: listed.get(uuid) or (studio.find_dashboard(uuid) if long else None) for uuid in uuids}
 
 
 def _standing(studio: Studio, wanted: Wanted, uuid: str, dashboard: Dashboard | None) -> Standing:
     if dashboard is None:
         return Standing(wanted, uuid, MISSING)
     try:
-        there = studio.export_dashboard(uuid)
+        exported = studio.export_dashboard(uuid)
     except NotFoundError:  # deleted since it was listed
         return Standing(wanted, uuid, MISSING)
-    template, found = wanted.template(), fingerprint(there)
+    template, found = wanted.template(), fingerprint(exported)
     if found == fingerprint(template):
         return Standing(wanted, uuid, SAME, dashboard, found=found)
     mark = _MARK.search(dashboard.desc)
     untouched = mark is not None and mark[1] == found
-    return Standing(wanted, uuid, OUTDATED if untouched else CHANGED, dashboard, differences(template, there), found)
+    return Standing(wanted, uuid, OUTDATED if untouched else CHANGED, dashboard, differences(template, exported), found)
 
 
 def put(studio: Studio, standing: Standing, *, overwrite: bool = False) -> Dashboard:
