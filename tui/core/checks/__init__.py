@@ -22,6 +22,7 @@ CHECKS: tuple[Check, ...] = (
     Check("cluster/reachable", REQUIRED, N_("The API server answers"), cluster.reachable),
     Check("datakit/found", REQUIRED, N_("A DaemonSet runs DataKit"), cluster.found, ("cluster/reachable",)),
     Check("cluster/rights", WARNING, N_("Looking is allowed"), cluster.rights, ("datakit/found",)),
+    Check("datakit/owner", WARNING, N_("No other tool undoes the change"), cluster.owner, ("datakit/found",)),
     Check("datakit/ready", REQUIRED, N_("All DataKit pods are ready"), cluster.ready, ("datakit/found",), True),
     Check("datakit/version", INFO, N_("DataKit answers"), cluster.version, ("datakit/found",), True),
     Check("conf/key", REQUIRED, N_("A conf collects etcd"), cluster.key, ("datakit/found",)),

@@ -6,6 +6,7 @@ from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, passed, pending, skipped
 from tui.core.errors import RefusedError, WizardError
 from tui.core.etcd_conf import KEY as CONF_KEY
+from tui.core.owners import gitops_owner, owner_notes
 from tui.core.parallel import each
 from tui.core.survey import CONFIG_MAP_NAME, exec_rights
 from tui.i18n import _, ngettext
@@ -82,6 +83,21 @@ def rights(facts: Facts) -> Finding:
             status="warn",
         )
     return passed(_("may do what is asked"), object=who)
+
+
+def owner(facts: Facts) -> Finding:
+    """No other tool manages the DaemonSet in a way that undoes what was added in place."""
+    name = f"DaemonSet {facts.datakit.namespace}/{facts.datakit.name}"
+    tool = gitops_owner(facts.datakit.object)
+    if tool:
+        return failed(
+            _("{tool} manages the DaemonSet").format(tool=tool),
+            object=name,
+            causes=tuple(owner_notes(facts.datakit.object)),
+            remedy=_("Keep the change in that tool's source as well: `datakit-wizard export` writes it."),
+            command="datakit-wizard export -f answers.toml DIR",
+        )
+    return passed(_("no other tool manages it"), object=name)
 
 
 def ready(facts: Facts) -> Finding:

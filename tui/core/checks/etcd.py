@@ -12,7 +12,7 @@ from tui.core.errors import WizardError
 from tui.core.parallel import each
 from tui.core.survey import CLUSTER_TAG, AgentPod
 from tui.core.topology import is_loopback
-from tui.i18n import _, ngettext
+from tui.i18n import _, language, ngettext
 
 
 def apply_command(facts: Facts) -> str:
@@ -187,14 +187,7 @@ def answers(facts: Facts) -> Finding:
 
 def kept(facts: Facts) -> Finding:
     """The conf's filters keep something, and which panels of the ETCD view that fills."""
-    fields: dict[str, set[str]] = {}
-    looked_at = _("the bundled scrape of etcd 3.4")
-    for measurement, name in facts.probes:
-        fields.setdefault(measurement, set()).add(name)
-    if facts.may_exec:
-        live = _live_fields(facts)
-        if live:
-            fields, looked_at = live, _("a scrape made just now")
+    fields, unfiltered, looked_at = _fields(facts)
     count = sum(len(names_) for names_ in fields.values())
     conf = facts.etcd_conf
     if not count:
@@ -207,10 +200,22 @@ def kept(facts: Facts) -> Finding:
     if any(found.reports_up for found in facts.etcd_inputs()):
         fields = {**fields, "collector": {"up"}}
     panels = views.fillable(views.view("etcd"), fields)
+    could = {fill.panel.key for fill in views.fillable(views.view("etcd"), unfiltered) if fill.ok}
     filled = sum(panel.ok for panel in panels)
     text = _("{fields} fields, {filled} of {panels} panels of the ETCD view").format(
         fields=count, filled=filled, panels=len(panels)
     )
+    flat = [fill.panel for fill in panels if not fill.ok and fill.panel.histogram and fill.panel.key in could]
+    if flat and filled:
+        lacking = [views.translation(panel.title, language()) for panel in flat]
+        return failed(
+            text,
+            looked_at=looked_at,
+            object=conf.path if conf else "",
+            causes=(_("Empty, for want of histograms: {panels}").format(panels=names(lacking)),),
+            remedy=_('Add "histogram" to metric_types, and their names to metric_name_filter (preset recommended).'),
+            status="warn",
+        )
     if not filled:
         return failed(
             text,
@@ -223,17 +228,27 @@ def kept(facts: Facts) -> Finding:
     return passed(text, looked_at=looked_at)
 
 
-def _live_fields(facts: Facts) -> dict[str, set[str]]:
-    fields: dict[str, set[str]] = {}
-    for pod in facts.collecting_pods[:1]:
-        for found in facts.etcd_inputs(pod.node):
-            for url in found.urls[:1]:
-                scrape = facts.scrape(pod, found, url)
-                if scrape.body is None:
-                    continue
-                for point in facts.collected(replace(found, urls=(url,)), scrape).points:
-                    fields.setdefault(point.measurement, set()).update(point.fields)
-    return fields
+Fields = dict[str, set[str]]
+
+
+def _fields(facts: Facts) -> tuple[Fields, Fields, str]:
+    """The fields by measurement that the conf keeps, those that it would keep without filters, and of which scrape."""
+    inputs, looked_at = facts.etcd_inputs(), _("the bundled scrape of etcd 3.4")
+    scrape = facts.sample
+    for pod in facts.collecting_pods[:1] if facts.may_exec else []:
+        for found in facts.etcd_inputs(pod.node)[:1]:
+            live = facts.scrape(pod, found, found.urls[0]) if found.urls else scrape
+            if live.body is not None:
+                scrape, looked_at = live, _("a scrape made just now")
+    kept_fields: Fields = {}
+    all_fields: Fields = {}
+    for found in inputs:
+        one = replace(found, urls=found.urls[:1])
+        open_to_all = replace(one, metric_types=(), metric_name_filter=(), metric_name_filter_ignore=())
+        for settings, fields in ((one, kept_fields), (open_to_all, all_fields)):
+            for point in facts.collected(settings, scrape).points:
+                fields.setdefault(point.measurement, set()).update(point.fields)
+    return kept_fields, all_fields, looked_at
 
 
 def fed(facts: Facts) -> Finding:
@@ -281,7 +296,8 @@ def uploaded(facts: Facts) -> Finding:
             continue
         accepted += by_status.get("OK", 0.0)
         bad = {s: n for s, n in by_status.items() if s not in ("OK", "total") and n}
-        if bad and not by_status.get("OK"):
+        # Failures beside successes may be old; then only an upload made from now on proves that it works again.
+        if bad and not facts.grew(f"uploads of {pod.name}", by_status.get("OK", 0.0)):
             refused.append(f"{pod.node}: " + ", ".join(f"{status} ({n:.0f})" for status, n in sorted(bad.items())))
     if refused:
         return pending(

@@ -82,6 +82,11 @@ class Facts:
         self.every_node = every_node
         self.now = now
         self._kept: dict[str, object] = {}
+        self._first: dict[str, float] = {}
+
+    def grew(self, name: str, value: float) -> bool:
+        """Whether a counter is higher than when this run first saw it; what is remembered here is never forgotten."""
+        return value > self._first.setdefault(name, value)
 
     def forget(self) -> None:
         """Drop what a later round must read again; the survey's slow-moving parts stay."""
@@ -273,14 +278,18 @@ class Facts:
     # The studio
 
     @property
+    def sample(self) -> Scrape:
+        """The scrape of etcd that comes with the tool."""
+        return self._once("sample", lambda: Scrape((assets() / "samples" / "etcd-3.4.txt").read_bytes()))
+
+    @property
     def probes(self) -> list[tuple[str, str]]:
         """(measurement, field) of what this conf sends, the telling ones first: judged on the bundled scrape."""
 
         def read() -> list[tuple[str, str]]:
-            sample = Scrape((assets() / "samples" / "etcd-3.4.txt").read_bytes())
             names: dict[tuple[str, str], None] = {}
             for found in self.etcd_inputs():
-                for point in self.collected(replace(found, urls=found.urls[:1]), sample).points:
+                for point in self.collected(replace(found, urls=found.urls[:1]), self.sample).points:
                     names |= {(point.measurement, name): None for name in point.fields if "le" not in point.tags}
             order = (
                 "server_has_leader",

@@ -7,7 +7,7 @@ from tui.core.checks.cluster import names
 from tui.core.checks.facts import Facts, newest_ms
 from tui.core.checks.finding import Finding, failed, passed, pending, skipped
 from tui.core.ports import Series
-from tui.core.survey import CLUSTER_TAG
+from tui.core.survey import CLUSTER_TAG, host_cluster_name
 from tui.i18n import _, ngettext
 
 
@@ -76,7 +76,8 @@ def cluster_tag(facts: Facts) -> Finding:
     found = facts.fresh_series
     if not found:
         return pending(_("no series yet"))
-    wanted = facts.survey.cluster_name if facts.survey.cluster_name not in ("", "default") else facts.cluster_name
+    # Also where it is the vendor's `default`: everything else of this cluster carries that.
+    wanted = host_cluster_name(facts.datakit.env) or facts.cluster_name
     carried = sorted({one.tags.get(CLUSTER_TAG, "") for one in found})
     if "" in carried:
         return pending(
