@@ -12,7 +12,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
-from screens.series import Passed, Source, passed, sample, scrape
+from screens.series import Passed, Source, needed, passed, sample, saved, scrape
+from screens.series_pane import SeriesPane, brief
 from tui.core import views
 from tui.core.answers import CertificateAnswers
 from tui.core.conf_findings import findings
@@ -20,15 +21,16 @@ from tui.core.conf_places import ERROR, Finding
 from tui.core.errors import WizardError
 from tui.core.etcd_presets import PRESETS
 from tui.core.plan import conf_text
+from tui.core.prom.advice import Advice
 from tui.core.proposal import certificates, cluster_name
 from tui.core.survey import Survey
 from tui.core.topology import STRATEGIES, consequence
+from tui.core.view_schema import View
 from tui.i18n import N_, _, ngettext
 from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.field import Field
 from tui.widgets.glyphs import glyph, muted, plain
-from tui.widgets.pane import Pane
 from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 from tui.widgets.toml_editor import TomlEditor
@@ -59,13 +61,26 @@ class EtcdConfScreen(StepScreen):
         "## etcd.conf\n\n"
         "- **Choices** make the text: how DataKit reaches etcd, and which metrics are kept.\n"
         "- **Text** is what will be written into the ConfigMap. It is read-only until **e**; Esc leaves editing.\n"
-        "- **Series** are those of the last scrape: √ passes and its new name, – is dropped and by which setting.\n\n"
+        "- **Series** are those of the last scrape: √ passes and its new name, – is dropped and by which setting."
+        " Below stands what each rule did to the family under the cursor.\n"
+        "- ‼ marks what a panel of the chosen views needs and the text drops: **f** makes the edit that keeps it.\n\n"
         "What DataKit cannot read it drops without a word: an error beside a line means that nothing would arrive."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", N_("Edit"), id="edit", tooltip=N_("Edit the text; Esc leaves editing")),
         Binding("escape", "leave_editing", N_("Leave editing"), id="leave-editing"),
+        Binding(
+            "f", "keep", N_("Keep it"), id="keep", tooltip=N_("Make the edit that keeps the family under the cursor")
+        ),
         Binding("r", "reset", N_("Reset"), id="reset", tooltip=N_("Back to the text that follows from the choices")),
+        Binding(
+            "o",
+            "file",
+            N_("Open a file"),
+            show=False,
+            id="file",
+            tooltip=N_("Take a saved scrape, where none can be had"),
+        ),
         Binding("1", "pane('choices')", show=False, id="pane-1", tooltip=N_("The choices")),
         Binding("2", "pane('text')", show=False, id="pane-2", tooltip=N_("The text")),
         Binding("3", "pane('series')", show=False, id="pane-3", tooltip=N_("The series that pass")),
@@ -88,12 +103,14 @@ class EtcdConfScreen(StepScreen):
         with Horizontal(id="text"):
             with Vertical(id="text-part"):
                 yield TomlEditor("", id="editor")
+                yield Prose(id="figures")
                 with VerticalScroll(id="findings", can_focus=False):
                     yield Prose(id="findings-text")
-            with VerticalScroll(id="beside", can_focus=False):
-                yield Prose(id="beside-text", classes="wide")
-        with Pane(id="series"):
-            yield Prose(id="series-text", classes="wide")
+            yield SeriesPane(id="beside")
+        with Vertical(id="file-part", classes="labelled"):
+            yield Prose(_("A file with what etcd answers at /metrics; Esc leaves"), classes="muted")
+            yield Field(id="file")
+        yield SeriesPane(id="series")
 
     # -- entering
 
@@ -102,9 +119,12 @@ class EtcdConfScreen(StepScreen):
         self.found: list[Finding] = []
         self.trouble: WizardError | None = None
         self.passed = Passed()
+        self.advice: list[Advice] = []
+        self._next = ""  # the family that the cursor goes to when the outcome of an edit is there
         self.source: Source | None = None
         self._quiet: Timer | None = None
         self._editing = False
+        self.query_one("#file-part").display = False
         self.own = self.session.answers.etcd.conf
         self._show_choices()
         self._show_name()
@@ -117,6 +137,11 @@ class EtcdConfScreen(StepScreen):
         survey = self.session.survey
         assert survey is not None  # the flow lets nobody in before the cluster is chosen
         return survey
+
+    @property
+    def _views(self) -> list[View]:
+        """The views that are to be created, that of etcd where none is."""
+        return [views.view(key) for key in self.session.answers.views.create or ("etcd",)]
 
     @property
     def _live(self) -> str:
@@ -197,13 +222,18 @@ class EtcdConfScreen(StepScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        if event.input.id != "name":
+            return
         cluster = replace(self.session.answers.cluster, name=event.value.strip())
         self.session.answers = replace(self.session.answers, cluster=cluster)
         self._later()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        self.action_go_on()
+        if event.input.id == "file":
+            self.run(self._open, group="scrape")
+        else:
+            self.action_go_on()
 
     # -- the text
 
@@ -266,6 +296,12 @@ class EtcdConfScreen(StepScreen):
         self._show_tabs()
         self._show_panels()
         self.refresh_frame()
+        # While the text cannot be read, the advice of the last good one stays as well.
+        if not self.passed.stale:
+            chosen = self._views
+            self.advice = await in_thread(lambda: needed(text, source.body, env, chosen)) if text.strip() else []
+            self._show_series()
+            self.refresh_bindings()
 
     async def _scrape(self) -> None:
         """The last scrape, through a DataKit pod; a sample stands in until it is there, and where it cannot be had."""
@@ -277,6 +313,13 @@ class EtcdConfScreen(StepScreen):
         except WizardError:
             text = ""
         self.source = await in_thread(lambda: scrape(backend, cluster, survey, text))
+        await self._analyse()
+
+    async def _open(self) -> None:
+        """A saved scrape in place of the sample."""
+        path = self.query_one("#file", Field).value.strip()
+        self.source = await in_thread(lambda: saved(path))
+        self.action_leave_editing()
         await self._analyse()
 
     # -- showing
@@ -313,30 +356,11 @@ class EtcdConfScreen(StepScreen):
         self.query_one("#findings-text", Prose).update(assemble(*parts))
 
     def _show_series(self) -> None:
-        parts: list[str | tuple[str, str]] = [(self._origin(), muted()), "\n"]
-        above = ""
-        for row in self.passed.rows:
-            group = row.dropped_by or row.measurement
-            if group != above:
-                title = _("dropped by {setting}") if row.dropped_by else _("measurement {name}")
-                parts += ["\n", (title.format(setting=group, name=group), "bold"), "\n"]
-                above = group
-            if row.dropped_by:
-                parts += [(f"{glyph('skip')} {row.family}", muted())]
-            else:
-                parts += [(glyph("ok") + " ", "$success"), row.field]
-            parts += [(f" {glyph('times')}{row.series}" if row.series > 1 else "", muted()), "\n"]
-        shown = assemble(*parts)
-        self.query_one("#series-text", Prose).update(shown)
-        self.query_one("#beside-text", Prose).update(shown)
-
-    def _origin(self) -> str:
-        source = self.source
-        if source is None:
-            return _("The bundled sample of etcd 3.4, until the scrape is there.")
-        if source.node:
-            return _("Scraped just now from {url} on {node}.").format(url=source.url, node=source.node)
-        return _("The bundled sample of etcd 3.4: {why}.").format(why=source.why_sample.rstrip("."))
+        for name in ("#series", "#beside"):
+            pane = self.query_one(name, SeriesPane)
+            pane.show(self.passed, self.advice, self._views, self.source, prefer=self._next)
+        self._next = ""
+        self.query_one("#figures", Prose).update(assemble(*brief(self.passed, self._views)))
 
     def _show_consequence(self, key: str) -> None:
         if key in (OWN, LIVE):
@@ -376,10 +400,11 @@ class EtcdConfScreen(StepScreen):
         self._show_pane()
         focus: Widget = self.go_on
         if pane == "series":
-            focus = self.query_one("#series")
+            focus = self.query_one("#series", SeriesPane).families
         elif pane == "text":
             focus = self.query_one("#editor")
         focus.focus(scroll_visible=False)
+        self.call_after_refresh(self._shown.families.reveal)
         self.refresh_bindings()
 
     def action_turn(self, by: int) -> None:
@@ -398,7 +423,47 @@ class EtcdConfScreen(StepScreen):
             editor.go_to(worst.line, worst.column)
         self.refresh_frame()
 
+    @property
+    def _shown(self) -> SeriesPane:
+        """The pane with the families: that beside the text, or the one of its own."""
+        return self.query_one("#beside" if self.pane == "text" else "#series", SeriesPane)
+
+    def action_keep(self) -> None:
+        """Make the edit that keeps the family under the cursor; all else in the text stays as it is."""
+        pane = self._shown
+        one = pane.chosen
+        if one is None or one.edit is None:
+            return
+        editor = self.query_one("#editor", TomlEditor)
+        try:
+            text = one.edit.apply(editor.text)
+        except WizardError as error:
+            self.post_message(self.Failed(error))
+            return
+        self._next = pane.after(one.family.family)
+        with self.prevent(TextArea.Changed):
+            editor.load_text(text)
+        self._keep()
+        self._show_choices()
+        self._look()
+
+    def action_file(self) -> None:
+        """Ask for a saved scrape."""
+        self.action_pane("series")
+        self.query_one("#file-part").display = True
+        self.query_one("#file", Field).focus()
+        self.refresh_frame()
+
+    @property
+    def _asking(self) -> bool:
+        """Whether the person is asked for a file."""
+        return bool(self.is_mounted and self.query_one("#file-part").display)
+
     def action_leave_editing(self) -> None:
+        if self._asking:
+            self.query_one("#file-part").display = False
+            self.query_one("#series", SeriesPane).families.focus(scroll_visible=False)
+            self.refresh_frame()
         if self._editing:
             self._editing = False
             self.query_one("#editor", TomlEditor).set_editing(False)
@@ -418,20 +483,36 @@ class EtcdConfScreen(StepScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         editing = getattr(self, "_editing", False)
         if action == "leave_editing":
-            return editing
+            return editing or self._asking
+        if self._asking and action in ("edit", "turn", "pane", "back", "command", "keep", "reset"):
+            return False
+        if action == "file":
+            source = getattr(self, "source", None)
+            return not editing and source is not None and not source.node
         if editing and action in ("edit", "turn", "pane", "go_on", "back", "command"):
             return False
+        if action == "keep":
+            return self._can_keep()
         if action == "edit":
             return bool(self.session.answers.etcd.conf) or self.session.answers.etcd.strategy != "none"
         if action == "reset":
             return bool(self.session.answers.etcd.conf)
         return super().check_action(action, parameters)
 
+    def _can_keep(self) -> bool:
+        if getattr(self, "pane", "choices") == "choices" or not self.is_mounted:
+            return False
+        pane = self._shown
+        one = pane.chosen
+        return bool(pane.display and one is not None and one.edit is not None)
+
     # -- Enter
 
     def go_on_text(self) -> tuple[str, bool]:
         if getattr(self, "_editing", False):
             return _("Esc leaves editing"), False
+        if self._asking:
+            return _("Read this file"), True
         if getattr(self, "trouble", None) is not None:
             return _("This choice is not possible here"), False
         worst = next((found for found in getattr(self, "found", ()) if found.severity == ERROR), None)

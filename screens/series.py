@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 
+from tui.core import views as catalogue
+from tui.core.errors import UsageError, WizardError
 from tui.core.ports import Backend, Cluster
 from tui.core.prom.advice import Advice, advise
 from tui.core.prom.collector import Scrape
@@ -22,11 +26,12 @@ SAMPLE = "etcd-3.4.txt"
 
 @dataclass(frozen=True)
 class Source:
-    """A scrape and where it comes from: a node's etcd through the DataKit pod, or the bundled sample (and why)."""
+    """A scrape and where it comes from: a node's etcd through the DataKit pod, a saved file, or the bundled sample."""
 
     body: bytes
     node: str = ""
     url: str = ""
+    path: str = ""
     why_sample: str = ""
 
 
@@ -51,6 +56,7 @@ class Passed:
 
     rows: tuple[Row, ...] = ()
     picture: Picture = field(default_factory=Picture)
+    scrape_error: str = ""  # what is wrong with the scrape itself; what came before its bad line is judged
 
     @property
     def fields(self) -> Mapping[str, frozenset[str]]:
@@ -66,6 +72,11 @@ class Passed:
     def all(self) -> int:
         """How many series the scrape has."""
         return self.picture.all
+
+    @property
+    def points(self) -> int:
+        """How many points one member gives in a round."""
+        return self.picture.points
 
     @property
     def points_per_day(self) -> int:
@@ -87,6 +98,10 @@ class Passed:
         return tell(self.picture, family)
 
 
+# A call that was superseded by the next key press runs on in its thread; a LivePreview is for one at a time.
+_one_at_a_time = threading.Lock()
+
+
 @lru_cache(maxsize=2)  # the sample, and the scrape that takes its place
 def _live(body: bytes, env: tuple[tuple[str, str], ...]) -> LivePreview:
     return LivePreview(body, dict(env))
@@ -97,15 +112,29 @@ def passed(conf: str, body: bytes, env: Mapping[str, str]) -> Passed:
 
     The scrape is read once. While a text is typed that is no TOML, the last good outcome stays.
     """
-    picture = _live(body, tuple(sorted(env.items()))).update(conf)
+    with _one_at_a_time:
+        live = _live(body, tuple(sorted(env.items())))
+        picture = live.update(conf)
     rows = [_row(one) for one in picture.families]
     rows.sort(key=lambda row: (bool(row.dropped_by), row.dropped_by or row.measurement, row.field, row.family))
-    return Passed(tuple(rows), picture)
+    return Passed(tuple(rows), picture, live.error)
 
 
 def needed(conf: str, body: bytes, env: Mapping[str, str], chosen: Iterable[View]) -> list[Advice]:
     """The families that panels of the chosen views need and `conf` drops, each with the edit that would keep it."""
-    return advise(_live(body, tuple(sorted(env.items()))), conf, chosen)
+    with _one_at_a_time:
+        return advise(_live(body, tuple(sorted(env.items()))), conf, chosen)
+
+
+def fills(outcome: Passed, views: Iterable[View]) -> list[tuple[View, int, int]]:
+    """Of the views that are about what this scrape has: how many of their panels are filled, and of how many."""
+    heads = {one.family.partition("_")[0] for one in outcome.picture.families}
+    found = []
+    for view in views:
+        if view.measurement in heads or view.measurement in outcome.fields:
+            panels = catalogue.fillable(view, outcome.fields)
+            found.append((view, sum(1 for fill in panels if fill.ok), len(panels)))
+    return found
 
 
 def _row(one: FamilyOutcome) -> Row:
@@ -120,10 +149,22 @@ def sample(why: str) -> Source:
     return Source((assets() / "samples" / SAMPLE).read_bytes(), why_sample=why)
 
 
+def saved(path: str) -> Source:
+    """A scrape from a file. Gzip is not unpacked. Raises UsageError where it cannot be read."""
+    file = Path(path).expanduser()
+    try:
+        return Source(file.read_bytes(), path=str(file))
+    except OSError as error:
+        raise UsageError(
+            _("The file cannot be read."),
+            object=str(file),
+            why=error.strerror or str(error),
+            remedy=_("Give the path of a file that holds what etcd answers at /metrics."),
+        ) from error
+
+
 def scrape(backend: Backend, cluster: Cluster, survey: Survey, conf: str) -> Source:
     """Scrape etcd as this conf would, through the DataKit pod of a node that runs it; else the sample, saying why."""
-    from tui.core.errors import WizardError
-
     datakit = survey.datakit
     if not all(survey.may(access) for access in exec_rights(datakit)):
         return sample(_("you may not run commands in the DataKit pods"))

@@ -95,7 +95,11 @@ def keys_of(screen: Screen[object]) -> list[tuple[str, str]]:
             continue
         seen.add((binding.action, binding.description))
         found.append((ORDER.get(binding.description, 50), key_name(binding), _(binding.description)))
-    return [(key, word) for _order, key, word in sorted(found, key=lambda entry: entry[0])]
+    found.sort(key=lambda entry: entry[0])
+    # Help, which tells of the others, always has a place.
+    helps = [entry for entry in found[MAX_KEYS:] if entry[0] == ORDER["Help"]]
+    found[MAX_KEYS - 1 : MAX_KEYS - 1] = helps
+    return [(key, word) for _order, key, word in dict.fromkeys(found)]
 
 
 # The same word stands at the same place on every screen: what goes on first, help and leaving last.
