@@ -11,6 +11,7 @@ from textual.binding import Binding, BindingType
 
 from tui.core import checks
 from tui.core.checks import Facts, Report, Result, Samples
+from tui.core.errors import WizardError
 from tui.core.reports import verdict_line
 from tui.i18n import N_, _
 from tui.widgets import background
@@ -149,6 +150,24 @@ class VerifyScreen(StepScreen):
         self.query_one("#verdict").display = True
         self.query_one("#checks", CheckTable).show(report.results)
 
+    # -- one check
+
+    def on_check_table_moved(self, event: CheckTable.Moved) -> None:
+        event.stop()
+        self.show_go_on()
+        self.refresh_bindings()
+
+    def on_check_table_opened(self, event: CheckTable.Opened) -> None:
+        event.stop()
+        self.post_message(self.Failed(told(event.result)))
+
+    def show_go_on(self) -> None:
+        here = self.query_one(CheckTable).under_cursor
+        if here is not None:
+            self.go_on.show(_("Details: {title}").format(title=here.title))
+        else:
+            super().show_go_on()
+
     # -- Enter
 
     def go_on_text(self) -> tuple[str, bool]:
@@ -192,3 +211,14 @@ class VerifyScreen(StepScreen):
             if result.status in ("fail", "warn") and result.command:
                 shown.append((result.title, result.command, ""))
         return shown
+
+
+def told(result: Result) -> WizardError:
+    """A check that did not pass, as the page of an error tells it."""
+    return WizardError(
+        f"{result.title}: {result.found}" if result.found else result.title,
+        object=result.object or result.looked_at,
+        why="\n".join(result.causes),
+        remedy=result.remedy,
+        command=result.command,
+    )

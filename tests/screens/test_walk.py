@@ -10,6 +10,8 @@ from tests.screens.fakes import API_KEY, World
 from tui import app as wizard
 from tui.core import receipts, views
 from tui.core.steps import COMING_STEPS, STEPS, StepState
+from tui.widgets.check_table import CheckTable
+from tui.widgets.error_page import ErrorPage
 
 
 async def test_enter_alone_leads_to_a_green_verify(tmp_path: Path) -> None:
@@ -217,6 +219,25 @@ async def test_the_tutorial_to_the_letter_shows_its_traps_and_fails_verify(tmp_p
         assert drive.app.session.report.verdict == "fail"
         assert drive.next == "Check again"
         assert drive.app.session.state("verify") is StepState.FAILED
+        # Enter on a check that did not pass tells all about it
+        await drive.press("up", "down", "up")
+        table = drive.screen.query_one(CheckTable)
+        failure = table.under_cursor
+        assert failure is not None
+        assert drive.next == f"Details: {failure.title}"
+        while table.under_cursor is not None and table.under_cursor.status != "fail":
+            await drive.press("down")
+        failure = table.under_cursor
+        assert failure is not None
+        await drive.press("enter")
+        page = drive.app.screen
+        assert isinstance(page, ErrorPage)
+        told = str(page.error)
+        assert failure.title in told
+        assert failure.remedy
+        assert all(part in told for part in (*failure.causes, failure.remedy, failure.command))
+        await drive.press("escape")
+        assert drive.app.current == "verify"
 
 
 async def test_the_palette_goes_to_a_step_and_does_what_the_keys_do(tmp_path: Path) -> None:
