@@ -5,13 +5,15 @@ stdout carries data, stderr the narration. Nothing heavy is imported before a co
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from tui import i18n
+from tui import i18n, terminal
 from tui.arguments import parser
 from tui.core.errors import Exit, UsageError, WizardError
 from tui.i18n import LANGUAGES, _
@@ -22,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     i18n.use_language(_asked_language(arguments) or i18n.language_of(os.environ))
     _check_installation()
+    # Whoever asks for Chinese gets it, in UTF-8, whatever the locale says.
+    if i18n.language() == "en" and not terminal.utf8(os.environ):
+        _narrate_in_ascii()
     options = parser(arguments).parse_args(arguments)
     try:
         from tui import commands
@@ -36,6 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of stdout went away (`| head`): nothing is left to say, and Python must not try at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.OK)
+
+
+def _narrate_in_ascii() -> None:
+    """Write ASCII signs alone on stderr. stdout carries data, which is never touched."""
+
+    def stand_in(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        return terminal.in_ascii(error.object[error.start : error.end]), error.end
+
+    codecs.register_error("ascii-signs", stand_in)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(encoding="ascii", errors="ascii-signs")
 
 
 def _asked_language(arguments: Sequence[str]) -> str:

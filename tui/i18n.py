@@ -30,7 +30,9 @@ def assets() -> Path:
 def language_of(environ: Mapping[str, str]) -> str:
     """The language that the locale variables ask for, by gettext's order; English where none is ours or for C/POSIX."""
     locale = next((environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(name)), "")
-    if locale.split(".")[0] in ("", "C", "POSIX"):
+    name, _dot, codeset = locale.partition(".")
+    codeset = codeset.partition("@")[0].lower().replace("-", "")
+    if name in ("", "C", "POSIX") or codeset not in ("", "utf8"):
         return "en"
     for wanted in [*environ.get("LANGUAGE", "").split(":"), locale]:
         code = wanted.split("_")[0].split("-")[0].split(".")[0].lower()

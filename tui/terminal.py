@@ -39,7 +39,7 @@ def prepare_environment(environ: MutableMapping[str, str], *, color: str = "auto
     environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
     environ.setdefault("TEXTUAL_FPS", "30")
     environ.pop("TEXTUAL_PRESS", None)
-    return Look(ansi=not _truecolor(environ), ascii=not _utf8(environ) or environ.get("TERM") == "linux")
+    return Look(ansi=not _truecolor(environ), ascii=not utf8(environ) or environ.get("TERM") == "linux")
 
 
 def refusal(environ: Mapping[str, str], stdin: TextIO | None = None, stdout: TextIO | None = None) -> str:
@@ -73,6 +73,20 @@ def _truecolor(environ: Mapping[str, str]) -> bool:
     return environ.get("COLORTERM", "").lower() in ("truecolor", "24bit")
 
 
-def _utf8(environ: Mapping[str, str]) -> bool:
+# What our texts use beyond ASCII, and what stands for it where the locale is not UTF-8.
+_ASCII_SIGNS = str.maketrans(
+    {"–": "-", "…": "...", "→": "->", "×": "x", "√": "ok", "‼": "!", "≤": "<=", "≥": ">=", "·": "-"}
+    | dict.fromkeys("“”„", '"')
+    | dict.fromkeys("‘’", "'")
+)
+
+
+def in_ascii(text: str) -> str:
+    """`text` with ASCII signs for the typographic ones, and a question mark for what has none."""
+    return "".join(char if char.isascii() else "?" for char in text.translate(_ASCII_SIGNS))
+
+
+def utf8(environ: Mapping[str, str]) -> bool:
+    """Whether the locale says UTF-8; a terminal of another locale gets ASCII signs alone."""
     locale = next((environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "C")
     return locale.partition(".")[2].partition("@")[0].lower().replace("-", "") == "utf8"

@@ -84,7 +84,7 @@ COLUMNS: dict[str, tuple[Callable[[], Any], bool, set[Exit]]] = {
     "hang, but done": (hang, True, {Exit.OK, Exit.UNREACHABLE, Exit.PARTIAL}),
     "401": (raising(lambda: refusal(401, "Unauthorized")), False, {Exit.OK, Exit.UNREACHABLE, Exit.PARTIAL}),
     "403": (raising(lambda: refusal(403, "forbidden")), False, {Exit.OK, Exit.REFUSED, Exit.PARTIAL}),
-    "404": (raising(lambda: refusal(404, "not found")), False, {Exit.OK, Exit.DECIDED_AGAINST, Exit.PARTIAL}),
+    "404": (raising(lambda: refusal(404, "not found")), False, {Exit.OK, Exit.USAGE, Exit.PARTIAL}),
     "409 stale": (
         raising(lambda: refusal(409, "the object has been modified", name="x", kind="y")),
         False,
@@ -95,7 +95,7 @@ COLUMNS: dict[str, tuple[Callable[[], Any], bool, set[Exit]]] = {
         False,
         {Exit.OK, Exit.REFUSED, Exit.PARTIAL},
     ),
-    "422": (raising(lambda: refusal(422, "invalid")), False, {Exit.OK, Exit.DECIDED_AGAINST, Exit.PARTIAL}),
+    "422": (raising(lambda: refusal(422, "invalid")), False, {Exit.OK, Exit.REFUSED, Exit.PARTIAL}),
     "429": (raising(lambda: refusal(429, "too many")), False, {Exit.OK, Exit.UNREACHABLE, Exit.PARTIAL}),
     "500": (raising(lambda: refusal(500, "boom")), False, {Exit.OK, Exit.UNREACHABLE, Exit.PARTIAL}),
     "503": (raising(lambda: refusal(503, "away")), False, {Exit.OK, Exit.UNREACHABLE, Exit.PARTIAL}),

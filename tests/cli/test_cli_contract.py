@@ -160,7 +160,7 @@ def test_help_goes_to_stdout_in_every_language(run: Run) -> None:
         ("", "empty"),
         ("{: [", "not YAML"),
         ("- 1\n- 2\n", "kubeconfig"),
-        ("apiVersion: v1\nkind: Config\n", "empty"),
+        ("apiVersion: v1\nkind: Config\n", "no contexts"),
         (json.dumps({**KUBECONFIG, "contexts": []}), "context"),
         (json.dumps({**KUBECONFIG, "current-context": "gone"}), "context"),
     ],

@@ -109,6 +109,29 @@ def test_the_tutorial_to_the_letter_fails_and_says_why(tmp_path: Path) -> None:
         assert done.status == 0, not_well(checks(done))
 
 
+def test_the_remedy_as_printed_heals_and_one_undo_gives_the_tutorials_text_back(tmp_path: Path) -> None:
+    with practice(tmp_path) as lab:
+        file = answers(lab, tmp_path, "--strategy", "tutorial", "--preset", "tutorial")
+        assert lab.run("apply", "-f", file, "--yes").status == 0
+        tutorial = lab.objects()
+        remedy = answers(lab, tmp_path)
+        assert lab.run("apply", "-f", remedy, "--yes").status == 0
+        healed = lab.run("check", "-o", "json", "--wait", "20s")
+        assert healed.status == 0, not_well(checks(healed))
+        undone = lab.run("undo", "--yes")
+        assert undone.status == 0, undone
+        now = lab.objects()
+        assert now["ConfigMap"]["data"] == tutorial["ConfigMap"]["data"]
+        # An apply may put its items of a list in another order, so lists are compared as sets.
+        assert _sorted(now["DaemonSet"]["spec"]) == _sorted(tutorial["DaemonSet"]["spec"])
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(inner) for key, inner in value.items()}
+    return sorted(map(_sorted, value), key=json.dumps) if isinstance(value, list) else value
+
+
 def test_an_election_that_falls_on_a_worker_is_named(tmp_path: Path) -> None:
     """No certificates on the node that was elected: nothing arrives, and DataKit shows no error."""
     with practice(tmp_path, "--fault", "elected-on-worker") as lab:

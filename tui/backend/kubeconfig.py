@@ -106,10 +106,11 @@ class Kubeconfig:
             if self._path or not self._inside():
                 raise self._missing()
             return None
-        for path in files:
-            _merge(merged, path, _read_yaml(path))
+        documents = [(path, _read_yaml(path)) for path in files]
+        for path, document in documents:
+            _merge(merged, path, document)
         if not merged.contexts:
-            empty = not merged.clusters and not merged.users
+            empty = not any(document for _path, document in documents)
             raise UsageError(
                 _("The kubeconfig is empty.") if empty else _("The kubeconfig has no contexts."),
                 object=self._where(),

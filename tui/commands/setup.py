@@ -16,12 +16,13 @@ from tui.core import actions, reports
 from tui.core import answers as answers_file
 from tui.core import undo as undoing
 from tui.core.answers import Answers
-from tui.core.errors import CancelledError, Exit, UsageError, WizardError
+from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, WizardError
 from tui.core.plan import CREATE, NOT_COMPARED, make_plan
 from tui.core.ports import CONFIG_MAP
 from tui.core.proposal import propose
 from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
 from tui.core.survey import CONFIG_MAP_NAME, cluster_uid, survey
+from tui.core.topology import consequence
 from tui.core.undo_elsewhere import without_receipt
 from tui.core.writes import read_live
 from tui.i18n import _
@@ -55,7 +56,7 @@ def answers(options: argparse.Namespace) -> int:
     look = survey(connection.cluster, datakit(options, connection))
     found = studio_settings(options)
     proposed = propose(look, strategy=options.strategy, preset=options.preset, endpoint=found.endpoint)
-    for note in (look.topology.why, *look.notes):
+    for note in (look.topology.why, consequence(proposed.etcd.strategy, look.topology), *look.notes):
         say(f"# {note}")
     sys.stdout.write(answers_file.dump(proposed))
     return Exit.OK
@@ -93,7 +94,7 @@ def apply(options: argparse.Namespace) -> int:
     _tell_unfinished(look.uid, look.datakit.namespace)
     made = make_plan(connection.cluster, look, given, client, forced=options.force_field)
     if any(view.verb == NOT_COMPARED for view in made.views):
-        raise UsageError(
+        raise RefusedError(
             _("The answers ask for views, and no API key was given."),
             object=", ".join(view.key for view in made.views if view.verb == NOT_COMPARED),
             remedy=_("Give --endpoint and --api-key-file, or leave the views out with --no-views."),
@@ -141,7 +142,10 @@ def undo(options: argparse.Namespace) -> int:
     )
     say(reports.receipt_text(done).rstrip("\n"))
     print(done.path)
-    return Exit.OK if all(state == UNDONE or state != WRITTEN for state in done.states) else Exit.PARTIAL
+    # A former value that receipts never keep could not be given back, whatever else was.
+    withheld = any(step.withheld or any(field.withheld for field in step.forced) for step in receipt.steps)
+    undone = all(state == UNDONE or state != WRITTEN for state in done.states)
+    return Exit.OK if undone and not withheld else Exit.PARTIAL
 
 
 def _to_undo(options: argparse.Namespace, connection: Connection) -> tuple[Receipt, list[str]]:
@@ -222,7 +226,8 @@ def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
         if isinstance(error, WizardError):
             raise error from None
         raise CancelledError(
-            _("Interrupted; a request was on its way and its outcome is not known."),
+            _("Interrupted. The receipt says how far it came; what was on its way may still have arrived."),
+            object=str(store().folder),
             remedy=_("Run plan to see what is there now, or undo."),
         ) from None
     if outcome.error is not None:

@@ -7,12 +7,13 @@ import os
 import sys
 from dataclasses import replace
 
+from tui import terminal
 from tui.commands.connection import connect, contexts, say, studio, studio_settings
 from tui.core import checks, reports
 from tui.core.checks import Facts, Report, Result
 from tui.core.errors import Exit, UsageError, WizardError
 from tui.core.parallel import each
-from tui.i18n import _
+from tui.i18n import _, language
 
 
 def check(options: argparse.Namespace) -> int:
@@ -77,8 +78,9 @@ def _render(report: Report, options: argparse.Namespace) -> str:
         return reports.as_json(report)
     if options.output == "junit":
         return reports.as_junit(report)
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    return reports.as_text(report, short=options.short, ascii_only=encoding != "utf8")
+    ascii_only = language() == "en" and not terminal.utf8(os.environ)
+    text = reports.as_text(report, short=options.short, ascii_only=ascii_only)
+    return terminal.in_ascii(text) if ascii_only else text
 
 
 def _progress(result: Result) -> None:

@@ -24,7 +24,7 @@ class WizardError(Exception):
     The texts are already translated and hold no secret. `status` is the exit status of a command that ends with it.
     """
 
-    status: Exit = Exit.DECIDED_AGAINST
+    status: Exit = Exit.REFUSED
 
     def __init__(self, what: str, *, object: str = "", why: str = "", remedy: str = "", command: str = "") -> None:
         super().__init__(what)
@@ -79,7 +79,9 @@ class ForbiddenError(RefusedError):
 
 
 class NotFoundError(WizardError):
-    """The object does not exist (HTTP 404)."""
+    """The object does not exist (HTTP 404): the wrong cluster, namespace or name was given."""
+
+    status = Exit.USAGE
 
 
 class StaleError(RefusedError):

@@ -25,6 +25,7 @@ from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Kind, Object
 from tui.core.prom import conf as prom_conf
 from tui.core.receipts import Overwrite, overwrite
 from tui.core.survey import CLUSTER_TAG, Survey
+from tui.core.topology import consequence
 from tui.core.view_sync import there
 from tui.i18n import _, ngettext
 
@@ -243,6 +244,8 @@ def make_plan(
     )
     changes: tuple[Change, ...] = ()
     notes = list(survey.notes)
+    if answers.etcd.strategy != survey.topology.proposal:
+        notes.append(consequence(answers.etcd.strategy, survey.topology))
     if conf:
         changes = tuple(dry_run(cluster, kind, body, live) for kind, body, live in bodies(answers, survey, conf))
     tool = gitops_owner(survey.datakit.object)

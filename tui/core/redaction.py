@@ -10,8 +10,10 @@ _NAMES = r"(?:token|password|passwd|secret|api[_-]?key|access[_-]?key|authorizat
 # A TOML key or a YAML one, alone on its line; `token: true` and `secret:` before a nested block are no secrets.
 _LINE = re.compile(
     rf"(?im)^([ +-]*[\"']?[\w.-]*{_NAMES}[\"']?[ \t]*(?:=|:(?=\s)))"
-    r"(?![ \t]*(?:$|[\"']{0,3}\*\*\*|[\"']{2}\s*$|(?:true|false)\s*$|[|>]-?\s*$))([ \t]*).+$"
+    r"(?![ \t]*(?:$|[\"']{0,3}\*\*\*|[\"']{2}\s*$|(?:true|false)\s*$|[|>]-?\s*$))([ \t]*)(.+)$"
 )
+# What samples and documents write where a secret goes: it is none, and striking it out would make a text unrestorable.
+_PLACEHOLDER = re.compile(r"[\"']?(?:x{3,}|\*{3,}|<[^<>]*>|\$\w+|\$\{\w+\})[\"']?\s*", re.IGNORECASE)
 _INLINE = re.compile(rf"(?i)([\w.-]*{_NAMES}[\"']?\s*=\s*)(\"[^\"\n]+\"|'[^'\n]+')")
 _QUERY = re.compile(r"(?i)((?:token|ak|sk|api_key)=)[^&\s\"'*,]+")
 _USERINFO = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^/\s:@\"']*:)[^/\s@\"']+(@)")
@@ -22,12 +24,16 @@ _ENV_NAME = re.compile(r"(?i)(?:TOKEN|PASSWORD|PASSWD|_PWD?|_PW|SECRET|_KEY|CRED
 
 def strike_secrets(text: str) -> str:
     """`text` with the values of keys that may hold a secret struck out, and tokens and passwords in URLs."""
-    text = _LINE.sub(rf'\1\2"{STRUCK}"', text)
-    text = _INLINE.sub(rf'\1"{STRUCK}"', text)
+    text = _LINE.sub(lambda found: _strike(found, found[1] + found[2], found[3]), text)
+    text = _INLINE.sub(lambda found: _strike(found, found[1], found[2]), text)
     text = _BEARER.sub(rf"\1\2{STRUCK}", text)
     text = _USERINFO.sub(rf"\1{STRUCK}\2", text)
     text = _LOGIN.sub(rf"\1{STRUCK}\2", text)
     return _QUERY.sub(rf"\1{STRUCK}", text)
+
+
+def _strike(found: re.Match[str], before: str, value: str) -> str:
+    return found[0] if _PLACEHOLDER.fullmatch(value) else f'{before}"{STRUCK}"'
 
 
 def holds_secret(value: Any) -> bool:

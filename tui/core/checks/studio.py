@@ -52,6 +52,14 @@ def series(facts: Facts) -> Finding:
     text = ngettext("{n} series: {members}", "{n} series: {members}", len(found)).format(
         n=len(found), members=names(members)
     )
+    urls = {url for one in facts.etcd_inputs() for url in one.urls}
+    if len(found) < wanted and facts.electing and len(urls) < wanted:
+        return failed(
+            _("{n} of {wanted} members: {members}").format(n=len(found), wanted=wanted, members=names(members)),
+            looked_at=looked_at,
+            causes=(_("The conf names {n} of {wanted} members.").format(n=len(urls), wanted=wanted),),
+            remedy=_("Name the URL of every member, or let each node read its own."),
+        )
     if len(found) < wanted:
         return pending(
             _("{n} of {wanted} members: {members}").format(n=len(found), wanted=wanted, members=names(members)),
