@@ -349,7 +349,7 @@ class WizardApp(App[int]):
         if self.current == flow.WELCOME and self.session.survey is None and status == Exit.OK:
             self.leave(Exit.OK)
             return
-        self.push_screen(LeavePage(status, writing=background.writing()), self._answered)
+        self.push_screen(LeavePage(status, writing=background.writing(), practice=self.given.practice), self._answered)
 
     def _answered(self, status: int | None) -> None:
         if status is not None:
@@ -396,7 +396,9 @@ def farewell(app: WizardApp, *, settled: bool = True) -> list[str]:
     if receipt is not None:
         from tui.core import reports
 
-        lines += reports.receipt_text(receipt).rstrip("\n").splitlines()
+        # A lab's receipt goes with the lab: its path would lead nowhere.
+        kept = replace(receipt, path=None) if session.lab is not None else receipt
+        lines += reports.receipt_text(kept).rstrip("\n").splitlines()
     elif session.survey is not None:
         lines.append(_("Nothing was changed in {context}.").format(context=session.survey.context))
     if not settled:

@@ -20,10 +20,11 @@ class LeavePage(Page[int]):
         Binding("escape,enter,n", "close", N_("Stay"), key_display="Esc"),
     ]
 
-    def __init__(self, status: int, *, writing: bool) -> None:
+    def __init__(self, status: int, *, writing: bool, practice: bool = False) -> None:
         super().__init__()
         self.status = status
         self.writing = writing
+        self.practice = practice
 
     def content(self) -> ComposeResult:
         yield paragraph((_("Leave the wizard?"), "bold"))
@@ -35,6 +36,8 @@ class LeavePage(Page[int]):
                     " in the receipt; what was already written stays written, and undo can take it back."
                 ),
             )
+        elif self.practice:
+            yield paragraph("\n", _("The practice lab and everything in it is gone when you leave."))
         else:
             yield paragraph(
                 "\n", _("Nothing is being written. Your answers are kept; next time you can go on from here.")
