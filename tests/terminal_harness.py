@@ -111,7 +111,9 @@ class Terminal:
         data = data[: cut.start()] if cut else data
         self._fed += len(data)
         self._stream.feed(UNKNOWN_TO_PYTE.sub(b"", data))
-        return "\n".join(line.rstrip() for line in self.screen.display)
+        # pyte's own display fails on half a wide character, as one remains where something was written over it.
+        lines = (self.screen.buffer[y] for y in range(self.screen.lines))
+        return "\n".join("".join(line[x].data for x in range(self.screen.columns)).rstrip() for line in lines)
 
     def wait_for(self, wanted: str | Callable[[str], bool], deadline_s: float = DEADLINE_S) -> str:
         """Read until the screen shows `wanted`: a text, or a predicate on the screen's text."""

@@ -36,7 +36,7 @@ def test_faults_of_the_running_lab(tmp_path: Path) -> None:
         done = lab_fault(env, "clear", "dataway-down", "--kubeconfig", ready["kubeconfig"])
         assert (done.returncode, done.stdout) == (0, "dataway-down: cleared\n")
         done = lab_fault(env, "clear", "dataway-down")
-        assert (done.returncode, done.stdout) == (1, "")
+        assert (done.returncode, done.stdout) == (5, "")
         assert "This fault is not set: dataway-down" in done.stderr
         done = lab_fault(env, "set", "nope")
         assert (done.returncode, done.stdout) == (2, "")
