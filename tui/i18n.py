@@ -7,7 +7,6 @@ module level are marked `N_("…")` and translated where they are shown. The lan
 from __future__ import annotations
 
 import gettext as _gettext
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -64,11 +63,6 @@ def writing_in(language: str) -> Iterator[None]:
 
 def _current() -> _gettext.NullTranslations:
     return _override.get() or _catalogue
-
-
-def use_environment() -> None:
-    """Follow the locale of this process."""
-    use_language(language_of(os.environ))
 
 
 def language() -> str:

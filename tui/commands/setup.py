@@ -17,7 +17,7 @@ from tui.core import answers as answers_file
 from tui.core import undo as undoing
 from tui.core.answers import Answers
 from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, WizardError
-from tui.core.plan import CREATE, NOT_COMPARED, make_plan
+from tui.core.plan import NOT_COMPARED, make_plan
 from tui.core.ports import CONFIG_MAP
 from tui.core.proposal import propose
 from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
@@ -102,8 +102,6 @@ def apply(options: argparse.Namespace) -> int:
     say(reports.plan_text(made).rstrip("\n"))
     if made.has_changes and not made.blockers():
         consent(options, _("Apply this? [y/N]"))
-    if made.notes and any(change.verb == CREATE for change in made.changes):
-        say(_("The ConfigMap is created: it did not exist."))
     receipt = _in_thread(
         lambda cancelled: actions.apply(
             connection.cluster, made, client, store(), on_event=_narrate, cancelled=cancelled
@@ -128,7 +126,7 @@ def undo(options: argparse.Namespace) -> int:
     for note in notes:
         say(note)
     for view in receipt.views:
-        if view.state in (WRITTEN,):
+        if view.state == WRITTEN:
             say(_("View {name}: delete").format(name=view.name))
     consent(options, _("Undo this? [y/N]"))
     found = studio_settings(options)
