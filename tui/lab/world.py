@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,9 +31,10 @@ from tui.lab.edits import Cluster
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
 from tui.lab.events import now
 from tui.lab.hooks import NodeHooks
+from tui.lab.inputs.machine import Running
 from tui.lab.kubeconfig import context_name, write_kubeconfig
 from tui.lab.kubelet import Kubelet, watch_pods
-from tui.lab.layouts import Layout, dress, layout_of, write_certificates
+from tui.lab.layouts import Layout, dress, layout_of, place_socket, write_certificates
 from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
@@ -50,6 +52,21 @@ _LEAST_DELAY_S = 1.0
 _ROLLOUT_S = 60.0
 # Above this many nodes all kubelets share one connection and one watch: it is about their pods, not about themselves.
 _OWN_CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What the agent of a node sees of it (inputs.machine.Machine)."""
+
+    kubelet: Kubelet
+    api: Client
+    seed: str
+
+    def pods(self) -> list[Object]:
+        return self.kubelet.pods()
+
+    def containers(self) -> list[Running]:
+        return self.kubelet.containers()
 
 
 class Lab:
@@ -87,6 +104,7 @@ class Lab:
         self._objects_only = objects_only  # that many nodes and pods, and nothing that runs
         self._programs = programs  # of a real kube-apiserver and its etcd
         self._rng = random.Random(seed)
+        self._usage_seed = str(self._rng.random())
         self._audit: AuditLog | None = None
         self._control: Control | None = None
         self._users: dict[str, Pair] = {}
@@ -113,6 +131,7 @@ class Lab:
         self.nodes = make_nodes(self.folder / "nodes", *self._count)
         for node in self.nodes:
             write_certificates(self.layout, self.pki, node)
+            place_socket(self.layout, node)
         for node in self.nodes:
             self.network.add_node(node.name, node.ip)
         members = [node for node in self.nodes if node.is_control_plane]
@@ -278,7 +297,7 @@ class Lab:
         for path, item in made:
             await admin.send("POST", path, vendor.client_side_applied(item), query={"fieldManager": vendor.CSA})
         rbac = "/apis/rbac.authorization.k8s.io/v1"
-        for item in vendor.viewer_rights():
+        for item in [*vendor.viewer_rights(), *vendor.account_rights()]:
             plural = f"{item['kind'].lower()}s"
             inside = f"/namespaces/{item['metadata']['namespace']}" if "namespace" in item["metadata"] else ""
             await admin.send("POST", f"{rbac}{inside}/{plural}", item)
@@ -288,6 +307,8 @@ class Lab:
         manager = self.pki.user("system:kube-controller-manager", masters)
         controller = self._client("kube-controller-manager", manager)
         self._spawn(DaemonSets(controller).run())
+        account, *groups = vendor.SERVICE_ACCOUNT_USER
+        self._account = self._client("datakit", self.pki.user(account, *groups))
         self._spawn(keep_default_accounts(controller))
         shared = None
         if len(self.nodes) > _OWN_CONNECTIONS:
@@ -319,6 +340,7 @@ class Lab:
             rng=random.Random(self._rng.random()),
             election_delay_s=0.0 if container.node == self.nodes[0] else delay,
             clock=lambda: time.time() - self.skew_s,
+            machine=_Machine(self.kubelets[container.node.name], self._account, self._usage_seed),
         )
 
     async def _until_rolled_out(self) -> None:
