@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from typing import Any
 
 from tui.lab.client import Cache, Client, Object
 from tui.lab.controllers import ready_since
@@ -29,7 +31,7 @@ class ClusterDNS:
             return self._services.objects.get((labels[1], labels[0]))
         return next((each for each in self._services.objects.values() if each["spec"].get("clusterIP") == host), None)
 
-    def endpoint(self, service: Object, port: int) -> tuple[str, int] | None:
+    def endpoint(self, service: Mapping[str, Any], port: int) -> tuple[str, int] | None:
         """Address and port of one of the ready pods behind a Service's port, None where nothing answers there."""
         spec = service["spec"]
         wanted = next((each for each in spec.get("ports") or () if each["port"] == port), None)
