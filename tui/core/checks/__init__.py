@@ -8,13 +8,28 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from tui.core.checks import certificates, cluster, etcd, studio
+from tui.core.checks.certificates import expiries
+from tui.core.checks.courses import courses
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed
-from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Report, Result, Samples
+from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Course, Expiry, Report, Result, Samples
 from tui.core.errors import ForbiddenError, WizardError
 from tui.i18n import N_, _
 
-__all__ = ["CHECKS", "Check", "Facts", "Report", "Result", "Samples", "default_wait_s", "run"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Course",
+    "Expiry",
+    "Facts",
+    "Report",
+    "Result",
+    "Samples",
+    "courses",
+    "default_wait_s",
+    "expiries",
+    "run",
+]
 
 ROUTE = "etcd"
 
