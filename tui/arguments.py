@@ -126,6 +126,8 @@ def _answers(answers: argparse.ArgumentParser, _shared: argparse.ArgumentParser)
 def _check(check: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
     check.add_argument("-o", "--output", choices=REPORTS, default="text", help=_("form of the report"))
     check.add_argument("--wait", type=_duration, default=None, metavar="D", help=_("ask again for so long (e.g. 90s)"))
+    check.add_argument("-f", "--filename", default="", metavar="FILE", help=_("compare with this answers file, too"))
+    check.add_argument("--receipt", default="", metavar="RECEIPT", help=_("compare with what this receipt says, too"))
     check.add_argument("--short", action="store_true", help=_("only what is not well, one line each"))
     check.add_argument("--every-node", action="store_true", help=_("ask every node, not a sample of a large cluster"))
     check.add_argument("--all-contexts", action="store_true", help=_("every context of the kubeconfig"))
@@ -137,8 +139,8 @@ def _bundle(bundle: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -
     )
 
 
-def _answers_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-f", "--filename", required=True, metavar="FILE", help=_("answers file, - for stdin"))
+def _answers_file(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument("-f", "--filename", required=required, metavar="FILE", help=_("answers file, - for stdin"))
 
 
 def _plan(plan: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -206,8 +208,11 @@ def _preview(preview: argparse.ArgumentParser, _shared: argparse.ArgumentParser)
 
 
 def _export(export: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
-    _answers_file(export)
-    export.add_argument("directory", metavar="DIR")
+    _answers_file(export, required=False)
+    export.add_argument(
+        "target", nargs="+", metavar="[check] DIR", help=_("with `check`: a nightly check as a CronJob")
+    )
+    export.add_argument("--image", default="", metavar="IMAGE", help=_("of the nightly check"))
 
 
 def _rbac(rbac: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:

@@ -32,7 +32,12 @@ def bundle(options: argparse.Namespace) -> int:
     except WizardError:  # the report tells why the cluster says nothing
         receipts = []
     made = files(
-        facts, report, about=info_text(options), receipts=receipts, secrets=[found.key] if found.key else [], now_s=now_s
+        facts,
+        report,
+        about=info_text(options),
+        receipts=receipts,
+        secrets=[found.key] if found.key else [],
+        now_s=now_s,
     )
     stamp = time.strftime("%Y%m%dT%H%M%S", time.localtime(now_s))
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", connection.context.name)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from tui import terminal
 from tui.commands.connection import Connection, connect, contexts, say, studio, studio_settings
+from tui.commands.setup import read_answers
 from tui.core import checks, reports
-from tui.core.checks import Facts, Report, Result
+from tui.core.checks import Facts, Report, Result, drift
 from tui.core.errors import Exit, UsageError, WizardError
 from tui.core.parallel import each
 from tui.core.ports import Studio
+from tui.core.receipts import load
 from tui.core.report_html import as_html
 from tui.core.report_markdown import as_markdown
 from tui.core.report_openmetrics import as_openmetrics
@@ -25,12 +29,13 @@ def check(options: argparse.Namespace) -> int:
     """Run the checks on one or more contexts and print the report."""
     names = _names(options)
     found = studio_settings(options)
+    also = _drift(options, names)
     progress = _progress if sys.stderr.isatty() and options.output == "text" and len(names) == 1 else None
 
     def one(name: str) -> Report:
         connection = connect(argparse.Namespace(**{**vars(options), "context": [name] if name else None}))
         facts = facts_of(options, connection, studio(connection.backend, found), every_node=options.every_node)
-        report = checks.run(facts, wait_s=options.wait, on_result=progress)
+        report = checks.run(facts, wait_s=options.wait, on_result=progress, also=also)
         return with_plots(facts, report) if options.output in ("html", "openmetrics") else report
 
     run_reports = []
@@ -43,6 +48,20 @@ def check(options: argparse.Namespace) -> int:
     report = Report.joined(run_reports)
     sys.stdout.write(_render(report, options))
     return _status(report)
+
+
+def _drift(options: argparse.Namespace, names: list[str]) -> tuple[checks.Check, ...]:
+    """The checks against an answers file or a receipt, where one was given."""
+    if not options.filename and not options.receipt:
+        return ()
+    if options.filename and options.receipt:
+        raise UsageError(_("-f and --receipt exclude each other."))
+    if len(names) > 1:
+        raise UsageError(_("Answers and receipts are of one cluster; choose one with --context."))
+    if options.receipt:
+        return drift.against_receipt(load(Path(options.receipt)))
+    answers = read_answers(options.filename)
+    return drift.against_answers(answers, f"datakit-wizard apply -f {shlex.quote(options.filename)}")
 
 
 def facts_of(

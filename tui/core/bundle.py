@@ -111,4 +111,3 @@ def _without(text: str, secrets: Sequence[str]) -> str:
     for secret in sorted(set(secrets), key=len, reverse=True):
         text = text.replace(secret, STRUCK)
     return text
-

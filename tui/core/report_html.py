@@ -9,24 +9,10 @@ from itertools import groupby
 
 from tui.core.checks.model import Course, Expiry, Report, Result
 from tui.core.reports import MARKS, WORDS, details, outcome, verdict_line
-from tui.i18n import _, language, ngettext
+from tui.i18n import _, assets, language, ngettext
 
 # A browser is told the same: nothing is loaded, no script runs, no form is sent.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
-_STYLE = """\
-:root{color-scheme:light dark;--ok:#1a7f37;--bad:#c62828;--warn:#9a6700;--dim:#6b7280;--line:#d0d7de;--ink:#0969da}
-@media (prefers-color-scheme:dark){:root{--ok:#3fb950;--bad:#ff7b72;--warn:#d29922;--dim:#9aa4b2;--line:#3d444d;--ink:#58a6ff}}
-body{font:15px/1.5 system-ui,"Noto Sans","Noto Sans CJK SC",sans-serif;max-width:68rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.2rem;margin-top:2rem}h3{font-size:1rem;margin:1rem 0 .25rem}
-.verdict{font-weight:600;border-left:.4rem solid var(--dim);padding:.5rem 1rem;white-space:pre-line}
-.pass{color:var(--ok)}.fail{color:var(--bad)}.warn,.inconclusive{color:var(--warn)}.skip,.dim{color:var(--dim)}
-.verdict.pass{border-color:var(--ok)}.verdict.fail{border-color:var(--bad)}.verdict.inconclusive{border-color:var(--warn)}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid var(--line)}
-code,pre{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.9em}pre{overflow-x:auto;padding:.5rem;border:1px solid var(--line)}
-ul{margin:.2rem 0;padding-left:1.2rem}td ul{list-style:none;padding:0}.state{white-space:nowrap;font-weight:600}
-.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(18rem,1fr));gap:1rem}figure{margin:0}
-figcaption{overflow-wrap:anywhere;font-size:.85em}svg{width:100%;height:5rem}polyline{fill:none;stroke:var(--ink);stroke-width:1.5}
-"""
 _WIDTH, _HEIGHT = 320.0, 80.0
 
 
@@ -39,7 +25,7 @@ def as_html(report: Report, *, now_s: float) -> str:
         f'<html lang="{"zh-CN" if language() == "zh" else "en"}"><head><meta charset="utf-8">',
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{escape(title)}</title><style>{_style()}</style></head><body>",
         f"<h1>{escape(title)}</h1>",
         f'<p class="verdict {report.verdict}">{escape(verdict_line(report))}</p>',
         f'<p class="dim">{escape(stamp)}</p>',
@@ -51,6 +37,10 @@ def as_html(report: Report, *, now_s: float) -> str:
         parts += _certificates([expiry for expiry in report.expiries if expiry.context == context], now_s)
     parts.append("</body></html>")
     return "\n".join(parts) + "\n"
+
+
+def _style() -> str:
+    return (assets() / "report.css").read_text(encoding="utf-8")
 
 
 def _checks(results: Sequence[Result]) -> list[str]:

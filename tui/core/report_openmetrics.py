@@ -1,4 +1,4 @@
-"""A run of the checks as OpenMetrics text, for what alerts on it: a nightly job, a textfile collector, DataKit itself."""
+"""A run of the checks as OpenMetrics text, for what alerts on it: a nightly job, a textfile collector, DataKit."""
 
 from __future__ import annotations
 
