@@ -154,6 +154,9 @@ def _namespace(obj: Obj) -> None:
 
 
 def _node(obj: Obj) -> None:
+    spec = obj["spec"]
+    if spec.get("podCIDR") and not spec.get("podCIDRs"):
+        spec["podCIDRs"] = [spec["podCIDR"]]
     if "capacity" in obj["status"] and "allocatable" not in obj["status"]:
         obj["status"]["allocatable"] = dict(obj["status"]["capacity"])
 

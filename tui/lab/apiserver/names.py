@@ -54,8 +54,8 @@ _KEY_TEXT = _regex_text(
 )
 
 
-def _check(text: str, pattern: str, message: str, limit: int) -> list[str]:
-    problems = [f"must be no more than {limit} bytes"] if len(text.encode()) > limit else []
+def _check(text: str, pattern: str, message: str, limit: int, unit: str = "bytes") -> list[str]:
+    problems = [f"must be no more than {limit} {unit}"] if len(text.encode()) > limit else []
     if not re.fullmatch(pattern, text, re.ASCII):
         problems.append(message)
     return problems
@@ -68,7 +68,7 @@ def dns_label(text: str) -> list[str]:
 
 def dns_subdomain(text: str) -> list[str]:
     """What is wrong with a DNS subdomain."""
-    return _check(text, _SUBDOMAIN, _SUBDOMAIN_TEXT, 253)
+    return _check(text, _SUBDOMAIN, _SUBDOMAIN_TEXT, 253, "characters")
 
 
 def path_segment(text: str) -> list[str]:
@@ -102,7 +102,7 @@ def qualified_name(text: str) -> list[str]:
     if slash:
         if "/" in prefix:
             return [
-                "a qualified name "
+                "a valid label key "
                 + _QUALIFIED_TEXT.removeprefix("name part ")
                 + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             ]

@@ -27,6 +27,7 @@ SOURCES = (
     "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk", "storageos", "projected", "scaleIO",
     "csi", "ephemeral", "quobyte", "persistentVolumeClaim", "image",
 )  # fmt: skip
+EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
 HOST_PATH_TYPES = ["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"]
 FIELD_PATHS = (
     "metadata.name", "metadata.namespace", "metadata.uid", "spec.nodeName", "spec.serviceAccountName", "status.hostIP",
@@ -142,8 +143,7 @@ def _toleration(toleration: Obj, where: str) -> list[Invalid]:
     elif operator not in ("", "Equal", "Exists"):
         out.append(unsupported(f"{where}.operator", operator, ["Equal", "Exists"]))
     if toleration.get("effect", "") not in ("", "NoSchedule", "PreferNoSchedule", "NoExecute"):
-        effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
-        out.append(unsupported(f"{where}.effect", toleration["effect"], effects))
+        out.append(unsupported(f"{where}.effect", toleration["effect"], EFFECTS))
     return out
 
 
@@ -197,7 +197,7 @@ def _host_path(source: Obj, where: str) -> list[Invalid]:
     if ".." in source["path"].split("/"):
         out.append(invalid(f"{where}.path", source["path"], "must not contain '..'"))
     if source.get("type", "") not in HOST_PATH_TYPES:
-        out.append(unsupported(f"{where}.type", source["type"], HOST_PATH_TYPES))
+        out.append(unsupported(f"{where}.type", source["type"], sorted(HOST_PATH_TYPES)))
     return out
 
 
@@ -305,7 +305,7 @@ def _field_ref(ref: Obj, where: str) -> list[Invalid]:
         return []
     if path.startswith(("metadata.", "spec.", "status.")) and "[" not in path:
         return [invalid(f"{where}.fieldPath", path, f"error converting fieldPath: field label not supported: {path}")]
-    return [unsupported(f"{where}.fieldPath", path, FIELD_PATHS)]
+    return [unsupported(f"{where}.fieldPath", path, sorted(FIELD_PATHS))]
 
 
 def _mounts(mounts: list[Obj], volumes: set[str], where: str) -> list[Invalid]:
@@ -331,6 +331,6 @@ def _mounts(mounts: list[Obj], volumes: set[str], where: str) -> list[Invalid]:
             out += _descending(mount["subPathExpr"], f"{where}.subPathExpr")
         propagation = mount.get("mountPropagation", "None")
         if propagation not in ("None", "HostToContainer", "Bidirectional"):
-            modes = ["None", "HostToContainer", "Bidirectional"]
+            modes = ["Bidirectional", "HostToContainer", "None"]
             out.append(unsupported(f"{where}.mountPropagation", propagation, modes))
     return out

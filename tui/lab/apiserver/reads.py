@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tui.lab.apiserver import errors, labels, selectors
-from tui.lab.apiserver.bodies import json_problem
 from tui.lab.apiserver.call import Call
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.store import Store
 from tui.lab.apiserver.writes import shelf_name

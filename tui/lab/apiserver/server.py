@@ -24,14 +24,15 @@ from tui.lab.apiserver import (
     schema,
     streams,
 )
-from tui.lab.apiserver.bodies import decode_value, json_problem
+from tui.lab.apiserver.bodies import decode_value, no_kind
 from tui.lab.apiserver.call import Call, read_call
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.kubelets import Kubelets
 from tui.lab.apiserver.limits import REVIEWS, refuse_write
 from tui.lab.apiserver.namespaces import NamespaceCleaner
 from tui.lab.apiserver.patches import patch
 from tui.lab.apiserver.rbac import Authorizer, attributes_of, impersonated
-from tui.lab.apiserver.reads import get_object, list_objects, selection
+from tui.lab.apiserver.reads import get_object, list_objects, number, selection
 from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.reviews import review
 from tui.lab.apiserver.store import Store
@@ -351,6 +352,8 @@ def _delete_options(call: Call) -> Obj:
             text = call.body.decode("utf-8", "replace")
             why = f"couldn't get version/kind; json parse error: {json_problem(text)}"
             raise errors.bad_request(why) from error
+    if isinstance(found, dict) and found.get("kind") not in (None, "", "DeleteOptions"):
+        raise errors.bad_request(no_kind(str(found["kind"]), str(found.get("apiVersion") or "")))
     try:
         options = schema.decode(schema.type_of("DeleteOptions"), found)
     except ValueError as error:
@@ -360,9 +363,13 @@ def _delete_options(call: Call) -> Obj:
     asked = call.values("dryRun") or options.get("dryRun") or []
     if asked and asked != ["All"]:
         findings.append(errors.unsupported("dryRun", asked, ["All"]))
+    number(call, "gracePeriodSeconds")
     policy = call.get("propagationPolicy") or options.get("propagationPolicy")
-    if policy and policy not in ("Background", "Foreground", "Orphan"):
-        allowed = ["Background", "Foreground", "Orphan", "nil"]
+    if policy and "orphanDependents" in options:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        findings.append(errors.invalid("propagationPolicy", policy, text))
+    elif policy and policy not in ("Background", "Foreground", "Orphan"):
+        allowed = ["Foreground", "Background", "Orphan", "nil"]
         findings.append(errors.unsupported("propagationPolicy", policy, allowed))
     if findings:
         raise errors.unprocessable("DeleteOptions", "meta.k8s.io", "", findings)
