@@ -41,10 +41,13 @@ _Loader.yaml_implicit_resolvers = {
 }
 _SHORT = {"y": True, "Y": True, "n": False, "N": False}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list(_SHORT))
-_Loader.add_constructor(
-    "tag:yaml.org,2002:bool",
-    lambda loader, node: _SHORT[node.value] if node.value in _SHORT else loader.construct_yaml_bool(node),
-)
+
+
+def _boolean(loader: yaml.SafeLoader, node: Any) -> Any:
+    return _SHORT[node.value] if node.value in _SHORT else loader.construct_yaml_bool(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:bool", _boolean)
 
 
 def _key_text(key: Any) -> Any:

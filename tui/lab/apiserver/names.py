@@ -119,6 +119,20 @@ def qualified_name(text: str) -> list[str]:
     return problems
 
 
+def port_name(text: str) -> list[str]:
+    """What is wrong with the name of a port."""
+    problems = ["must be no more than 15 characters"] if len(text) > 15 else []
+    if not re.fullmatch(r"[-a-z0-9]+", text, re.ASCII):
+        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search(r"[a-z]", text):
+        problems.append("must contain at least one letter (a-z)")
+    if "--" in text:
+        problems.append("must not contain consecutive hyphens")
+    if text.startswith("-") or text.endswith("-"):
+        problems.append("must not begin or end with a hyphen")
+    return problems
+
+
 NAME_RULES: dict[str, Callable[[str], list[str]]] = {
     "Namespace": dns_label,
     "Service": dns_label,

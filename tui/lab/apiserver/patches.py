@@ -126,7 +126,9 @@ def _merged(call: Call, resource: Resource, target: managers.Target, live: Obj, 
             obj = bodies.decode_value(resource, obj, [])
         except ValueError as error:
             version = config["apiVersion"] if resource.group else f"/{config['apiVersion']}"
-            why = f"unable to convert unstructured object to {version}, Kind={resource.kind}: error decoding from json"
+            why = f"unable to convert unstructured object to {version}, Kind={resource.kind}"
+            if "base64" in str(error):
+                why += ": error decoding from json"
             text = f"failed to convert new object ({_shown(config)}) to proper version: {why}: {error}"
             raise errors.internal(text) from error
         if entries:

@@ -193,7 +193,8 @@ def _converted(shape: Shape, value: Any, kind: str) -> str:
     while shape.elem is not None and isinstance(value, list if shape.kind == "list" else dict):
         value = next((each for each in (value if isinstance(value, list) else value.values())), None)
         shape = shape.elem
-    if shape.kind == "scalar" or (shape.elem is not None and shape.elem.kind == "scalar" and kind in GO_SCALARS.values()):
+    scalar = shape.elem is not None and shape.elem.kind == "scalar" and kind in GO_SCALARS.values()
+    if shape.kind == "scalar" or scalar:
         return f"cannot convert {go_type} to {kind}"
     if shape.kind == "struct":
         return f"cannot restore struct from: {go_kind}"

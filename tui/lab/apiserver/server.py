@@ -142,6 +142,10 @@ class ApiServer:
         except web.HTTPRequestEntityTooLarge:
             text = f"limit on the request's size is {BODY_LIMIT} bytes"
             response = _failure(errors.ApiError(413, f"Request entity too large: {text}", "RequestEntityTooLarge"))
+        except (KeyError, TypeError, ValueError, AssertionError, AttributeError, IndexError) as error:
+            # A hole in this server, not in the request's: say so instead of half an answer.
+            text = f"this practice control plane failed on the request: {type(error).__name__}: {error}"
+            response = _failure(errors.internal(text))
         if call.warnings and not response.prepared:
             for text in dict.fromkeys(call.warnings):
                 response.headers.add("Warning", "299 - " + json.dumps(text, ensure_ascii=False))
@@ -176,6 +180,10 @@ class ApiServer:
         resource = call.held
         if resource is None or (resource.namespaced and call.name and not call.namespaced_path and _names_one(call)):
             raise errors.no_such_resource()
+        if call.namespaced_path and not resource.namespaced and resource.plural != "namespaces":
+            raise errors.no_such_resource()
+        if call.method == "HEAD":
+            raise errors.method_not_allowed()
         if call.subresource:
             return await self._subresource(request, call, resource)
         return await self._objects(request, call, resource)
@@ -186,8 +194,11 @@ class ApiServer:
             call.verb not in resource.verbs
             or (call.verb == "create" and one)
             or (call.verb in ("update", "patch") and not one)
+            or (call.verb in ("create", "deletecollection") and resource.namespaced and not call.namespaced_path)
         ):
             raise errors.method_not_allowed()
+        if one and "%" in call.name:
+            raise errors.bad_request(f"Name parameter invalid: {errors.quoted(call.name)}: may not contain '%'")
         if call.verb == "watch":
             return await self._watch(request, call, resource)
         form = media.negotiate(call)
@@ -281,7 +292,7 @@ class ApiServer:
     def _outside(self, call: Call) -> web.StreamResponse:
         parts = [part for part in call.path.split("/") if part]
         found = self._document(call, parts)
-        if call.method not in ("GET", "HEAD"):
+        if call.method != "GET":
             raise errors.method_not_allowed()
         if isinstance(found, str):
             return web.Response(text=found, content_type="text/plain")

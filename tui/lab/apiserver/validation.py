@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from tui.lab.apiserver import names, podvalidation
+from tui.lab.apiserver.containervalidation import NEGATIVE
 from tui.lab.apiserver.errors import Invalid, duplicate, forbidden_field, invalid, required, too_long, unsupported
 from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.podvalidation import annotations_of, labels_of
@@ -190,7 +191,7 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
     if selector is not None:
         out += podvalidation.label_selector(selector, "spec.selector")
     template_labels = template["metadata"].get("labels")
-    if selector is None or not from_label_selector(selector)(template_labels or {}):
+    if selector is None or (not out and not from_label_selector(selector)(template_labels or {})):
         out.append(
             invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`")
         )
@@ -203,10 +204,10 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
         text = "activeDeadlineSeconds in DaemonSet is not Supported"
         out.append(forbidden_field("spec.template.spec.activeDeadlineSeconds", text))
     if spec.get("minReadySeconds", 0) < 0:
-        out.append(invalid("spec.minReadySeconds", spec["minReadySeconds"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.minReadySeconds", spec["minReadySeconds"], NEGATIVE))
     out += _update_strategy(spec["updateStrategy"])
     if spec.get("revisionHistoryLimit", 0) < 0:
-        out.append(invalid("spec.revisionHistoryLimit", spec["revisionHistoryLimit"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.revisionHistoryLimit", spec["revisionHistoryLimit"], NEGATIVE))
     return out
 
 
@@ -214,7 +215,10 @@ def _update_strategy(strategy: Obj) -> list[Invalid]:
     if strategy["type"] == "OnDelete":
         return []
     if strategy["type"] != "RollingUpdate":
-        return [unsupported("spec.updateStrategy", strategy["type"], ["RollingUpdate", "OnDelete"])]
+        rolling = strategy.get("rollingUpdate")
+        inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
+        shown = {"Type": strategy["type"], "RollingUpdate": inner}
+        return [unsupported("spec.updateStrategy", shown, ["RollingUpdate", "OnDelete"])]
     where = "spec.updateStrategy.rollingUpdate"
     rolling = strategy.get("rollingUpdate")
     if rolling is None:
@@ -373,6 +377,45 @@ def _node_update(obj: Obj, old: Obj) -> list[Invalid]:
     return out + _taints(obj)
 
 
+def _lease(obj: Obj) -> list[Invalid]:
+    spec = obj["spec"]
+    out = metadata("Lease", obj["metadata"], namespaced=True)
+    if spec.get("leaseDurationSeconds", 1) <= 0:
+        out.append(invalid("spec.leaseDurationSeconds", spec["leaseDurationSeconds"], "must be greater than 0"))
+    if spec.get("leaseTransitions", 0) < 0:
+        out.append(invalid("spec.leaseTransitions", spec["leaseTransitions"], NEGATIVE))
+    return out
+
+
+def _service(obj: Obj) -> list[Invalid]:
+    spec = obj["spec"]
+    out = metadata("Service", obj["metadata"], namespaced=True)
+    ports = spec.get("ports", [])
+    if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
+        out.append(required("spec.ports"))
+    for index, port in enumerate(ports):
+        where, text = f"spec.ports[{index}]", "must be between 1 and 65535, inclusive"
+        if len(ports) > 1 and not port.get("name"):
+            out.append(required(f"{where}.name"))
+        if not 1 <= port["port"] <= 65535:
+            out.append(invalid(f"{where}.port", port["port"], text))
+        target = port.get("targetPort", 0)
+        if isinstance(target, int) and not 1 <= target <= 65535:
+            out.append(invalid(f"{where}.targetPort", target, text))
+    types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    if spec["type"] not in types:
+        out.append(unsupported("spec.type", spec["type"], types))
+    return out
+
+
+def _service_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    new, before = obj["spec"], old["spec"]
+    if before.get("clusterIP") and new["type"] != "ExternalName" and new.get("clusterIP") != before["clusterIP"]:
+        out.append(invalid("spec.clusterIPs[0]", [new.get("clusterIP", "")], "may not change once set"))
+    return out + _service(obj)
+
+
 def _event(obj: Obj) -> list[Invalid]:
     involved = obj["involvedObject"].get("namespace", "")
     namespace = obj["metadata"].get("namespace", "")
@@ -393,6 +436,8 @@ _CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
     "RoleBinding": _role_binding,
     "ClusterRoleBinding": _role_binding,
     "Event": _event,
+    "Lease": _lease,
+    "Service": _service,
 }
 _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "ConfigMap": _config_map_update,
@@ -403,6 +448,7 @@ _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "RoleBinding": _role_binding_update,
     "ClusterRoleBinding": _role_binding_update,
     "Event": lambda obj, old: _event(obj),
+    "Service": _service_update,
 }
 
 
@@ -439,7 +485,7 @@ def on_status(kind: str, obj: Obj, old: Obj) -> list[Invalid]:
     status = obj.get("status") or {}
     if kind == "DaemonSet":
         out += [
-            invalid(f"status.{name}", status[name], podvalidation.NEGATIVE)
+            invalid(f"status.{name}", status[name], NEGATIVE)
             for name in _NOT_NEGATIVE
             if status.get(name, 0) < 0
         ]

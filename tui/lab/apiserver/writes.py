@@ -250,7 +250,11 @@ class Writer:
             same = _same(marked, old)
             return marked if dry or same else self.store.put(place, marked)
         gone = old if dry else self.store.remove(place, meta.get("namespace", ""), meta["name"])
-        if resource.kind in ("Pod", "ServiceAccount", "Service"):
+        if resource.kind == "Pod":  # told as it went: at once
+            ended = {"deletionTimestamp": now(), "deletionGracePeriodSeconds": 0}
+            count = {} if meta.get("deletionTimestamp") else {"generation": meta.get("generation", 0) + 1}
+            return {**gone, "metadata": {**gone["metadata"], **ended, **count}}
+        if resource.kind in ("ServiceAccount", "Service"):
             return gone
         details = {"name": meta["name"], "group": resource.group, "kind": resource.plural, "uid": meta["uid"]}
         details = {key: value for key, value in details.items() if value}
@@ -279,6 +283,8 @@ class Writer:
             meta["deletionTimestamp"] = _in_future(grace)
             if "generation" in meta:
                 meta["generation"] += 1
+        elif grace >= meta.get("deletionGracePeriodSeconds", 0):
+            return obj  # a deletion can only be hurried
         meta["deletionGracePeriodSeconds"] = grace
         return obj
 
