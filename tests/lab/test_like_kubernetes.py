@@ -173,8 +173,9 @@ def test_an_owner_is_owned_as_a_whole(server: Server) -> None:
 
 
 def test_yaml_keys_that_are_booleans(server: Server) -> None:
-    text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    n: ''\n"
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: yaml\n  annotations:\n    n: ''\n"
     made = server.apply(f"{MAPS}/yaml", text)
+    assert made.status == 201, made.body
     assert made.body["metadata"]["annotations"] == {"false": ""}
 
 
