@@ -256,7 +256,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
     out: list[Invalid] = []
     for name in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
         if spec.get(name, 0) < 0:
-            out.append(invalid(f"spec.{name}", spec[name], podvalidation.NEGATIVE))
+            out.append(invalid(f"spec.{name}", spec[name], NEGATIVE))
     out += _selected_template(spec, "deployment")
     strategy = spec["strategy"]
     where = "spec.strategy"
@@ -275,7 +275,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
             out.append(invalid(f"{where}.rollingUpdate.maxUnavailable", rolling.get("maxUnavailable", 0), text))
     deadline = spec.get("progressDeadlineSeconds", 600)
     if deadline < 0:
-        out.append(invalid("spec.progressDeadlineSeconds", deadline, podvalidation.NEGATIVE))
+        out.append(invalid("spec.progressDeadlineSeconds", deadline, NEGATIVE))
     elif deadline <= spec.get("minReadySeconds", 0):
         out.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
     return out
@@ -303,14 +303,14 @@ def _selected_template(spec: Obj, kind: str) -> list[Invalid]:
 def _replica_set(obj: Obj) -> list[Invalid]:
     out = metadata("ReplicaSet", obj["metadata"], namespaced=True)
     if obj["spec"].get("replicas", 0) < 0:
-        out.append(invalid("spec.replicas", obj["spec"]["replicas"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.replicas", obj["spec"]["replicas"], NEGATIVE))
     return out + _selected_template(obj["spec"], "replicaset")
 
 
 def _stateful_set(obj: Obj) -> list[Invalid]:
     out = metadata("StatefulSet", obj["metadata"], namespaced=True)
     if obj["spec"].get("replicas", 0) < 0:
-        out.append(invalid("spec.replicas", obj["spec"]["replicas"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.replicas", obj["spec"]["replicas"], NEGATIVE))
     spec, template = obj["spec"], obj["spec"]["template"]
     # What is claimed for each pod is there to be mounted, too.
     claimed = [{"name": each["metadata"]["name"], "emptyDir": {}} for each in spec.get("volumeClaimTemplates") or ()]
