@@ -54,6 +54,15 @@ class Frame:
         """The points of the last so many ms of the range."""
         return tuple(point for point in points if self.end - window < point[0] <= self.end)
 
+    def growing(self, points: Points, window: float) -> Points:
+        """The same, with the point before them where one precedes within what is usual (MetricsQL)."""
+        inside = self.before_the_end(points, window)
+        earlier = [point for point in points if point[0] <= self.end - window]
+        gaps = [after[0] - before[0] for before, after in itertools.pairwise(points)][:20]
+        if not inside or not earlier or self.end - window - earlier[-1][0] >= usual(gaps) * 9 / 8:
+            return inside
+        return (earlier[-1], *inside)
+
 
 def shown(panel: Panel, values: Mapping[str, str], samples: list[Sample], frame: Frame) -> list[dict[Tags, Value]]:
     """What a panel shows with these values of the view's variables: the newest values of each of its texts, by tags."""
@@ -121,6 +130,11 @@ def _grouped(
     return found
 
 
+def usual(gaps: list[int]) -> float:
+    """The gap that six of ten do not exceed."""
+    return statistics.quantiles(gaps, n=10, method="inclusive")[5] if len(gaps) > 1 else float(gaps[0])
+
+
 def rate(points: Points) -> float | None:
     """How much a counter grew a second; None of fewer than two points. Where it fell it started anew at 0."""
     if len(points) < 2:
@@ -165,7 +179,7 @@ def _joined(query: Query, where: tuple[Condition, ...], samples: list[Sample], f
 def _quantile(query: Query, own: list[Sample], frame: Frame) -> float | None:
     buckets: dict[float, float] = {}
     for sample in own:
-        one = rate(frame.before_the_end(sample.points, frame.window(query.window)))
+        one = rate(frame.growing(sample.points, frame.window(query.window)))
         if one is not None:
             bound = float(sample.tags["le"].replace("+Inf", "inf"))
             buckets[bound] = buckets.get(bound, 0.0) + one
@@ -174,7 +188,7 @@ def _quantile(query: Query, own: list[Sample], frame: Frame) -> float | None:
 
 def _at_the_end(query: Query, own: list[Sample], frame: Frame) -> Value | None:
     if query.rollup in ("rate", "irate"):
-        each = [rate(frame.before_the_end(sample.points, frame.window(query.window))) for sample in own]
+        each = [rate(frame.growing(sample.points, frame.window(query.window))) for sample in own]
     else:
         recent = [frame.before_the_end(sample.points, frame.window("5m")) for sample in own]
         each = [points[-1][1] if points else None for points in recent]

@@ -23,6 +23,7 @@ NOW = BASE + 250_000
 CODES_SEEN = ("200", "302", "404", "503")
 BOUNDS = ("0.005", "0.1", "1", "25", "+Inf")
 CHOSEN = "one"
+QUARTER = Frame(NOW - 900_000, NOW)
 
 PANELS = [(view, panel) for view in views.catalogue() for panel in view.panels]
 IDS = [f"{view.key}-{panel.key}" for view, panel in PANELS]
@@ -44,14 +45,17 @@ def keep(store: Store, samples: list[Sample]) -> None:
     store.write(rows)
 
 
-def ask(store: Store, text: str) -> dict[tuple[tuple[str, str], ...], float]:
+def ask(
+    store: Store, text: str, frame: Frame = QUARTER, *, promql: bool | None = None
+) -> dict[tuple[tuple[str, str], ...], float]:
     """The newest value of each series that answers, over the quarter of an hour before NOW."""
-    request = evaluate.Request(NOW, NOW - 900_000, NOW, slimit=10_000)
-    if isinstance(text, PromQL):
+    request = evaluate.Request(frame.end, frame.start, frame.end, frame.scale, slimit=10_000)
+    if isinstance(text, PromQL) if promql is None else promql:
         found = promql_answer.answer(store, text, request, instant=True)
     else:
         found = evaluate.answer(store, dql.parse(text), request)
-    return {tuple(sorted(series["tags"].items())): series["values"][0][1] for series in found}
+    newest = {tuple(sorted(series["tags"].items())): series["values"][0][1] for series in found}
+    return {tags: value for tags, value in newest.items() if value is not None}
 
 
 def test_every_query_is_read_with_its_variables_and_with_values() -> None:
@@ -135,7 +139,7 @@ def test_a_panel_shows_what_the_samples_say(store: Store, view: View, panel: Pan
     samples = raw(panel)
     keep(store, samples)
     given = {variable.code: CHOSEN for variable in view.variables}
-    expected = shown(panel, given, samples, Frame(NOW - 900_000, NOW))
+    expected = shown(panel, given, samples, QUARTER)
     texts = panel.queries(given)
     assert len(texts) == len(expected)
     filled = 0

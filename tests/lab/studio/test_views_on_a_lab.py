@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from meaning import Frame, Sample, Value, meets, shown
+import victoria
+from meaning import Frame, Sample, meets, shown
 from recorded import Recorded, record
+from test_view_queries import ask, keep
+from victoria import close_to
 
 from tui.core import views
 from tui.core.query import PromQL
 from tui.core.view_schema import Panel, View
-from tui.lab.studio import dql, evaluate, promql_answer
 from tui.lab.studio.store import Store
 
 # What stays empty with the proposed settings on the lab, and why.
@@ -50,17 +55,6 @@ def store(recorded: Recorded) -> Iterator[Store]:
     opened.close()
 
 
-def ask(store: Store, text: str, frame: Frame) -> dict[tuple[tuple[str, str], ...], Value]:
-    """The newest value of each series that answers."""
-    request = evaluate.Request(frame.end, frame.start, frame.end, frame.scale, slimit=10_000)
-    if isinstance(text, PromQL):
-        found = promql_answer.answer(store, text, request, instant=True)
-    else:
-        found = evaluate.answer(store, dql.parse(text), request)
-    newest = {tuple(sorted(series["tags"].items())): series["values"][0][1] for series in found}
-    return {tags: value for tags, value in newest.items() if value is not None}
-
-
 def chosen(view: View, samples: list[Sample]) -> Iterator[dict[str, str]]:
     """Ways to choose the view's variables: the cluster alone, and one value for each, every one among those that the
     ones before leave.
@@ -96,6 +90,36 @@ def test_every_panel_shows_what_the_samples_say(
                 }, (panel.key, text)
                 numbers += len(expected)
     assert numbers > len(view.panels)
+
+
+@pytest.mark.skipif(victoria.BINARY is None, reason="victoria-metrics is not installed")
+def test_another_engine_shows_the_same(samples: list[Sample], recorded: Recorded, tmp_path: Path) -> None:
+    """Its windows are the clock's, so the points are put as far apart as they would be without the lab's hurry."""
+    frame = Frame(recorded.now - 900_000, recorded.now)
+    slow = [
+        replace(sample, points=tuple((stretched(time, recorded), value) for time, value in sample.points))
+        for sample in samples
+        if "::" not in sample.source
+    ]
+    store, compared = Store(str(tmp_path / "slow.sqlite"), "wksp_x"), 0
+    try:
+        keep(store, slow)
+        with victoria.running(tmp_path) as engine:
+            engine.load(slow)
+            for view in VIEWS:
+                for values, panel in itertools.product(chosen(view, samples), view.panels):
+                    for text in panel.queries(values):
+                        if isinstance(text, PromQL):
+                            there = engine.query(text, frame.end)
+                            assert ask(store, text, frame) == close_to(there), (panel.key, text)
+                            compared += len(there)
+    finally:
+        store.close()
+    assert compared > 5
+
+
+def stretched(time: int, recorded: Recorded) -> int:
+    return round(recorded.now - (recorded.now - time) * recorded.scale)
 
 
 def empty(panel: Panel, samples: list[Sample], frame: Frame) -> bool:
