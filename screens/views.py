@@ -47,10 +47,12 @@ class ViewScreen(StepScreen):
         "- √ panels are filled by the etcd.conf of this run, as judged on the last scrape; the others say what they"
         " lack.\n"
         "- The name can be any of up to 128 characters; the tutorial's is proposed.\n"
-        "- **a** creates all views that this version has."
+        "- **a** creates all views that this version has.\n"
+        "- **l** shows its panels here, live; the view need not be created for that."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "all", N_("All views"), id="all", tooltip=N_("Create all views that this version has")),
+        Binding("l", "live", N_("Live"), id="live", tooltip=N_("The view's panels here in the terminal, live")),
         Binding("s", "skip", N_("Skip"), id="skip", tooltip=N_("Go on without this view")),
     ]
 
@@ -232,8 +234,11 @@ class ViewScreen(StepScreen):
         if not self.working.busy:
             self.run(self._create_all)
 
+    def action_live(self) -> None:
+        self.post_message(self.OpenLive(self.view.key))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action == "all":
+        if action in ("all", "live"):
             return self.session.studio is not None
         if action == "skip":
             return not self.view.coming and self._there is None

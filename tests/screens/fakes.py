@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.screens import live_answers
 from tui.core.errors import (
     ConflictError,
     FieldConflict,
@@ -24,7 +25,10 @@ from tui.core.errors import (
 from tui.core.ports import (
     Access,
     AgentInputs,
+    Answer,
     Applied,
+    Ask,
+    Budget,
     Certificate,
     CertificateFile,
     Context,
@@ -183,6 +187,9 @@ class World:
     scrapes: int = 0
     held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
+    asked: list[list[Ask]] = field(default_factory=list)  # each request of a live view
+    answer: Callable[[Sequence[Ask], int], list[Answer]] = live_answers.answers
+    budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
 
     @classmethod
     def fresh(cls, cluster_name: str = "lab") -> World:
@@ -485,6 +492,13 @@ class FakeStudio:
             tags["cluster_name_k8s"] = "lab"
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
         return [[Series(tags, ("time", "value"), rows)] for _query in queries]
+
+    def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        self.world.asked.append(list(asks))
+        return self.world.answer(asks, end_ms)
+
+    def budget(self) -> Budget:
+        return self.world.budget
 
     def find_dashboard(self, uuid: str) -> Dashboard | None:
         return self.world.dashboards.get(uuid)
