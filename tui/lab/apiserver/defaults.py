@@ -147,6 +147,55 @@ def _daemon_set(obj: Obj) -> None:
     _pod_spec(spec["template"]["spec"])
 
 
+def _deployment(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    strategy = spec["strategy"]
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy.setdefault("rollingUpdate", {}), maxUnavailable="25%", maxSurge="25%")
+    _pod_spec(spec["template"]["spec"])
+
+
+def _replica_set(obj: Obj) -> None:
+    _set(obj["spec"], replicas=1)
+    _pod_spec(obj["spec"]["template"]["spec"])
+
+
+def _stateful_set(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, replicas=1, revisionHistoryLimit=10, podManagementPolicy="OrderedReady")
+    _set(spec.setdefault("persistentVolumeClaimRetentionPolicy", {}), whenDeleted="Retain", whenScaled="Retain")
+    strategy = spec["updateStrategy"]
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy.setdefault("rollingUpdate", {}), partition=0)
+    for claim in spec.get("volumeClaimTemplates") or ():
+        _claim(claim)
+    _pod_spec(spec["template"]["spec"])
+
+
+def _claim(obj: Obj) -> None:
+    _set(obj["spec"], volumeMode="Filesystem")
+    _set(obj["status"], phase="Pending")
+
+
+def _job(obj: Obj) -> None:
+    _job_spec(obj["spec"])
+
+
+def _job_spec(spec: Obj) -> None:
+    _set(spec, completions=1, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    _set(spec, podReplacementPolicy="TerminatingOrFailed")
+    _pod_spec(spec["template"]["spec"])
+
+
+def _cron_job(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    _pod_spec(spec["jobTemplate"]["spec"]["template"]["spec"])
+
+
 def _namespace(obj: Obj) -> None:
     name = obj["metadata"].get("name")
     if name:
@@ -195,6 +244,12 @@ def _binding(obj: Obj) -> None:
 _KINDS: dict[str, Callable[[Obj], None]] = {
     "Pod": _pod,
     "DaemonSet": _daemon_set,
+    "Deployment": _deployment,
+    "ReplicaSet": _replica_set,
+    "StatefulSet": _stateful_set,
+    "Job": _job,
+    "CronJob": _cron_job,
+    "PersistentVolumeClaim": _claim,
     "Namespace": _namespace,
     "Node": _node,
     "Service": _service,
