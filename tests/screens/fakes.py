@@ -191,11 +191,11 @@ class World:
     writes: list[str] = field(default_factory=list)
     time_scale: float = 1.0
     scrapes: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
     held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
     asked: list[list[Ask]] = field(default_factory=list)  # each request of a live view
     answer: Callable[[Sequence[Ask], int], list[Answer]] = live_answers.answers
-    budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
 
     @classmethod
     def fresh(cls, cluster_name: str = "lab") -> World:
@@ -557,8 +557,26 @@ class FakeStudio:
         self.world.writes.append(f"view {name}")
         return made
 
+    def export_dashboard(self, uuid: str) -> dict[str, Any]:
+        if uuid not in self.world.templates:
+            raise NotFoundError("No such dashboard.", object=uuid)
+        return copy.deepcopy(dict(self.world.templates[uuid]))
+
+    def update_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
+        return self.create_dashboard(uuid, name, template, identifier=identifier, desc=desc, tags=tags)
+
     def delete_dashboard(self, uuid: str) -> None:
         del self.world.dashboards[uuid]
+        del self.world.templates[uuid]
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
         return f"https://console.example/scene/dashboard/{dashboard.uuid}"

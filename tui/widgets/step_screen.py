@@ -57,7 +57,6 @@ TONES = {
     StepState.DONE: "ok",
     StepState.CHANGED: "warn",
     StepState.FAILED: "fail",
-    StepState.COMING: "quiet",
     StepState.IDLE: "quiet",
     StepState.SKIPPED: "quiet",
 }
