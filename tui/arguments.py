@@ -149,6 +149,9 @@ def _answers_file(parser: argparse.ArgumentParser, *, required: bool = True) -> 
 def _plan(plan: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
     _answers_file(plan)
     plan.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help=_("form of the plan"))
+    plan.add_argument(
+        "--prove", action="store_true", help=_("let DataKit on an etcd node run the conf for a moment; sends nothing")
+    )
 
 
 def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
