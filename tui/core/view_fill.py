@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tui.core.ports import Studio
+from tui.core.ports import Ask, Studio
 from tui.core.query import Query
 from tui.core.view_schema import SETTINGS, Panel, View, translation
 from tui.core.view_sync import Standing
@@ -23,13 +23,14 @@ _PRESET = "preset-"
 class PanelData:
     """A panel, the (source, field) pairs of its queries that nothing was answered for, and what it may lack for them.
 
-    `unmet` are keys of SETTINGS, and "preset-" with a preset of the filter's: of what the panel needs that for which no
-    panel that fills speaks.
+    `refused` is what the studio said where it did not take a query. `unmet` are keys of SETTINGS, and "preset-" with a
+    preset of the filter's: of what the panel needs that for which no panel that fills speaks.
     """
 
     panel: Panel
     lacking: tuple[tuple[str, str], ...] = ()
     unmet: tuple[str, ...] = ()
+    refused: str = ""
 
     @property
     def filled(self) -> bool:
@@ -42,19 +43,21 @@ def panel_data(
 ) -> dict[str, list[PanelData]]:
     """What the panels of these views (by their keys) have got for a cluster in the quarter of an hour before now.
 
-    All queries go out together, each once. Raises what `Studio.query` raises.
+    All queries go out together, each once. Raises what `Studio.answers` raises.
     """
     asked = {line.query: _text(line.query, cluster) for view in views for panel in view.panels for line in panel.lines}
     texts = list(dict.fromkeys(asked.values()))
     start_ms = now_ms - _RANGE_S * 1000 / time_scale
-    answers = studio.query(texts, start_ms=int(start_ms), end_ms=int(now_ms)) if texts else []
-    answered = {text for text, series in zip(texts, answers, strict=True) if any(one.rows for one in series)}
+    answers = studio.answers([Ask(text) for text in texts], start_ms=int(start_ms), end_ms=int(now_ms))
+    by_text = dict(zip(texts, answers, strict=True))
 
-    def lacking(panel: Panel) -> tuple[tuple[str, str], ...]:
-        queries = [line.query for line in panel.lines]
-        return tuple(dict.fromkeys((each.source, each.stored) for each in queries if asked[each] not in answered))
+    def look(panel: Panel) -> PanelData:
+        got = {line.query: by_text[asked[line.query]] for line in panel.lines}
+        empty = [query for query, answer in got.items() if not any(one.rows for one in answer.series)]
+        lacking = tuple(dict.fromkeys((query.source, query.stored) for query in empty))
+        return PanelData(panel, lacking, refused=next((got[query].error for query in empty if got[query].error), ""))
 
-    found = {view.key: [PanelData(panel, lacking(panel)) for panel in view.panels] for view in views}
+    found = {view.key: [look(panel) for panel in view.panels] for view in views}
     return {key: _explained(key, own, found) for key, own in found.items()}
 
 
@@ -71,7 +74,7 @@ def _explained(key: str, own: Sequence[PanelData], everything: Mapping[str, Sequ
     passed = {one.panel.preset for one in own if one.filled}
     return [
         one
-        if one.filled
+        if one.filled or one.refused
         else replace(
             one,
             unmet=(
@@ -125,6 +128,7 @@ def _view(view: View, standing: Standing, data: Sequence[PanelData], language: s
                 "filled": one.filled,
                 "lacking": [{"source": source, "field": field} for source, field in one.lacking],
                 "unmet": [{"key": key, "text": need_text(key)} for key in one.unmet],
+                "refused": one.refused,
                 "note": translation(one.panel.note, language) if one.panel.note and not one.filled else "",
             }
             for one in data
@@ -134,15 +138,19 @@ def _view(view: View, standing: Standing, data: Sequence[PanelData], language: s
 
 def reasons(data: Sequence[PanelData], language: str) -> list[str]:
     """Why the panels of a view that do not fill lack data, a line for each reason, with all that it holds for."""
-    groups: dict[tuple[tuple[str, ...], str], list[PanelData]] = {}
+    groups: dict[tuple[tuple[str, ...], str, str], list[PanelData]] = {}
     for one in data:
         if not one.filled:
-            note = translation(one.panel.note, language) if one.panel.note and not one.unmet else ""
-            groups.setdefault((one.unmet, note), []).append(one)
-    return [_reason(unmet, note, own) for (unmet, note), own in groups.items()]
+            noted = one.panel.note and not one.unmet and not one.refused
+            note = translation(one.panel.note, language) if noted else ""
+            groups.setdefault((one.unmet, note, one.refused), []).append(one)
+    return [_reason(unmet, note, refused, own) for (unmet, note, refused), own in groups.items()]
 
 
-def _reason(unmet: Sequence[str], note: str, own: Sequence[PanelData]) -> str:
+def _reason(unmet: Sequence[str], note: str, refused: str, own: Sequence[PanelData]) -> str:
+    if refused:
+        keys = " ".join(one.panel.key for one in own)
+        return f"{keys}: " + _("the studio refused the query: {why}").format(why=refused)
     names = dict.fromkeys(
         source if field == "*" else f"{source}.{field}" for one in own for source, field in one.lacking
     )

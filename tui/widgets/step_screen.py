@@ -145,6 +145,13 @@ class StepScreen(Screen[None]):
     class ShowHelp(Message):
         """The person asks for help."""
 
+    class OpenLive(Message):
+        """The person wants to see a view live."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
     class OpenAgain(Message):
         """What the wizard works on did not open; the person asks to try again."""
 
