@@ -45,7 +45,14 @@ class ReviewScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", N_("Stop"), id="stop", tooltip=N_("Stop before the next change")),
         Binding("f", "force", N_("Take a field"), id="force", tooltip=N_("Take a field in the way from its owner")),
-        Binding("p", "prove", N_("Try it"), id="prove", tooltip=N_("Let DataKit run the conf first; nothing is sent")),
+        Binding(
+            "p",
+            "prove",
+            N_("Try it"),
+            show=False,
+            id="prove",
+            tooltip=N_("Let DataKit run the conf first; nothing is sent"),
+        ),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
     ]
 
@@ -187,6 +194,8 @@ class ReviewScreen(StepScreen):
         elif changed(plan.changes):
             parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
             parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
+            if plan.conf:
+                parts += [" ", (_("p: DataKit tries the conf first."), muted())]
         elif plan.changes:
             parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
         else:
