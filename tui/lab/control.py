@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -141,7 +142,7 @@ def ask(folder: Path, verb: str, name: str) -> dict[str, Any]:
     """Ask a running lab; returns its answer. Raises WizardError with the lab's own words, or UnreachableError."""
     known = json.loads((folder / FILE).read_text())
     request = urllib.request.Request(
-        f"{known['url']}/{verb}/{name}", method="POST", headers={"Authorization": f"Bearer {known['token']}"}
+        f"{known['url']}/{verb}/{quote(name, safe='')}", method="POST", headers={"Authorization": f"Bearer {known['token']}"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
