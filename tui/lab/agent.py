@@ -28,6 +28,7 @@ from tui.lab.container import Container
 from tui.lab.feeds import Counters, Feeder, Uploader
 from tui.lab.inputs import run as inputs
 from tui.lab.inputs import settings as input_settings
+from tui.lab.inputs.annotations import Annotations
 from tui.lab.inputs.machine import Machine
 from tui.lab.network import Network, NetworkError, Request, Response
 from tui.lab.prominput import PromInstance, Surroundings
@@ -74,6 +75,11 @@ class Agent:
         self._election_delay_s = election_delay_s
         self._uploader = Uploader(self.settings, network, self.counters, self.log, scale)
         self._tasks: list[asyncio.Task[None]] = []
+        self.annotations = Annotations(self._annotated, self.log, self.counters, scale)
+
+    def _annotated(self, prom: PromInput) -> PromInstance:
+        """The scrape that a pod's annotation asks for."""
+        return PromInstance("", prom, self._around(self._uploader, lambda each: False, self.counters))
 
     def start(self) -> None:
         """Read the conf files, open port 9529 and begin. Needs a running loop."""
@@ -111,7 +117,9 @@ class Agent:
             except ValueError as error:
                 self.log("ERROR", "config", "config/load_inputconf.go:110", f"load container input: {error}")
             else:
-                jobs.append(functools.partial(inputs.run_container, given, around, self._rng.random()))
+                jobs.append(
+                    functools.partial(inputs.run_container, given, around, self._rng.random(), self.annotations)
+                )
         return jobs
 
     async def stop(self) -> None:

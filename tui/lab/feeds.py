@@ -38,6 +38,7 @@ class Counters:
     collected: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     collected_points: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    annotated: list[int] = field(default_factory=list)  # scrapes that pods asked for, at each hand-over
     paused: int = 0
     resumed: int = 0
 

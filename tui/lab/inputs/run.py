@@ -18,6 +18,7 @@ from tui.lab.client import ApiStatusError
 from tui.lab.container import Container
 from tui.lab.feeds import Feeder, Log
 from tui.lab.inputs import containers, host, pods, resources
+from tui.lab.inputs.annotations import Annotations
 from tui.lab.inputs.machine import Machine, Object, seconds
 from tui.lab.inputs.settings import HOST_INPUTS, ContainerInput
 from tui.lab.inputs.usage import Load
@@ -77,10 +78,10 @@ async def run_host(name: str, around: Around, delay: float) -> None:
         around.feed(name, host.points(name, around.load, around.machine, {}, now), now, election=False)
 
 
-async def run_container(given: ContainerInput, around: Around, delay: float) -> None:
+async def run_container(given: ContainerInput, around: Around, delay: float, annotations: Annotations) -> None:
     """The input `container`, until cancelled."""
     await asyncio.sleep(delay * _FIRST_DELAY_S / around.scale)
-    kubernetes = _Kubernetes(given, around)
+    kubernetes = _Kubernetes(given, around, annotations)
     async with asyncio.TaskGroup() as group:
         if given.runtime(around.container):
             group.create_task(_containers(given, around))
@@ -92,6 +93,7 @@ async def run_container(given: ContainerInput, around: Around, delay: float) -> 
         group.create_task(kubernetes.metrics())
         group.create_task(kubernetes.objects())
         group.create_task(kubernetes.events())
+        group.create_task(annotations.run())
 
 
 async def _containers(given: ContainerInput, around: Around) -> None:
@@ -114,7 +116,8 @@ async def _containers(given: ContainerInput, around: Around) -> None:
 class _Kubernetes:
     """The collector of Kubernetes: of its own node's pods on every agent, of everything else on the elected one."""
 
-    def __init__(self, given: ContainerInput, around: Around) -> None:
+    def __init__(self, given: ContainerInput, around: Around, annotations: Annotations) -> None:
+        self._annotations = annotations
         self._given = given
         self._around = around
         tags = {**around.settings.election_tags, **given.tags}
@@ -153,8 +156,12 @@ class _Kubernetes:
                 around.feed("k8s-object", found, now, election=True)
                 volumes = pods.volumes(own, tags, around.load, now, category="object")
                 around.feed("k8s-object", volumes, now, election=False)
+                self._annotations.offer(own)
             if around.elected():
-                found = pods.objects(await self._other_pods(), tags, now)
+                others = await self._other_pods()
+                if not self._given.node_local:
+                    self._annotations.offer(others)
+                found = pods.objects(others, tags, now)
                 async for resource, items in self._lists():
                     found += resource.objects(items, tags, now)
                 around.feed("k8s-object", found, now, election=True)

@@ -137,7 +137,10 @@ class Meter:
 
 
 class Traffic:
-    """All requests of the mesh; none come in before `start`. `clock` is in seconds, `scale` how much faster than it the lab's time runs."""
+    """All requests of the mesh; none come in before `start`.
+
+    `clock` is in seconds, `scale` how much faster than it the lab's time runs.
+    """
 
     def __init__(self, rng: random.Random, scale: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.running = False
