@@ -82,7 +82,8 @@ class Uploader:
         while True:
             await self._more.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), _FLUSH_S / self._scale)
+                async with asyncio.timeout(_FLUSH_S / self._scale):  # Python 3.11's wait_for can lose a cancellation
+                    await self._full.wait()
             self._full.clear()
             self._more.clear()
             points = list(self._waiting)

@@ -4,11 +4,15 @@ As DataKit 1.84.1 does it (container/kubernetes/k8s_pod_prom.go): the object cyc
 for, and one worker takes it, unless it is scraping just then: that offer is lost until the next cycle. A scrape that
 was there before (same source, same URLs) keeps its beat, another one begins an interval later. What does not parse is a
 line in the log and nothing else.
+
+Where time runs faster than the clock, scrapes do not: a worker would be busy a good part of it, as a real one never is.
+There an offer waits for the end of the scrape instead.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -47,6 +51,7 @@ class Annotations:
         self._runners: list[_Runner] = []
         self._offered = asyncio.Event()
         self._busy = False
+        self._held: list[_Runner] | None = None
 
     @property
     def sources(self) -> list[str]:
@@ -57,14 +62,19 @@ class Annotations:
         """Take what the running pods ask for in place of what they asked for before. Returns False where it is lost."""
         wanted = [runner for pod in pods for runner in self._runners_of(pod)]
         if self._busy:
-            return False
+            if self._scale > 1:
+                self._held = wanted
+            return self._scale > 1
+        self._take(wanted)
+        return True
+
+    def _take(self, wanted: list[_Runner]) -> None:
         known = {runner.identifier: runner.due for runner in self._runners}
         for runner in wanted:
             runner.due = known.get(runner.identifier, runner.due)
         self._runners = wanted
         self._counters.annotated.append(len(wanted))
         self._offered.set()
-        return True
 
     def _runners_of(self, pod: Object) -> list[_Runner]:
         metadata, status = pod["metadata"], pod.get("status", {})
@@ -97,17 +107,20 @@ class Annotations:
                 await self._offered.wait()
             self._offered.clear()
             rest = min((runner.due for runner in self._runners), default=0.0) - time.monotonic()
-            try:
-                await asyncio.wait_for(self._offered.wait(), max(0.0, rest))
+            with contextlib.suppress(TimeoutError):
+                # Not wait_for: Python 3.11's loses a cancellation that comes together with the event.
+                async with asyncio.timeout(max(0.0, rest)):
+                    await self._offered.wait()
                 continue
-            except TimeoutError:
-                pass
             self._busy = True
             try:
                 for runner in self._runners:
                     await self._beat(runner)
             finally:
                 self._busy = False
+            held, self._held = self._held, None
+            if held is not None:
+                self._take(held)
 
     async def _beat(self, runner: _Runner) -> None:
         now = time.monotonic()

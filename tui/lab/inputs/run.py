@@ -78,8 +78,10 @@ async def run_host(name: str, around: Around, delay: float) -> None:
         around.feed(name, host.points(name, around.load, around.machine, {}, now), now, election=False)
 
 
-async def run_container(given: ContainerInput, around: Around, delay: float, annotations: Annotations) -> None:
-    """The input `container`, until cancelled."""
+async def run_container(
+    given: ContainerInput, around: Around, delay: float, annotations: Annotations | None = None
+) -> None:
+    """The input `container`, until cancelled. `annotations` scrape what the pods ask for."""
     await asyncio.sleep(delay * _FIRST_DELAY_S / around.scale)
     kubernetes = _Kubernetes(given, around, annotations)
     async with asyncio.TaskGroup() as group:
@@ -93,7 +95,8 @@ async def run_container(given: ContainerInput, around: Around, delay: float, ann
         group.create_task(kubernetes.metrics())
         group.create_task(kubernetes.objects())
         group.create_task(kubernetes.events())
-        group.create_task(annotations.run())
+        if annotations is not None:
+            group.create_task(annotations.run())
 
 
 async def _containers(given: ContainerInput, around: Around) -> None:
@@ -116,7 +119,7 @@ async def _containers(given: ContainerInput, around: Around) -> None:
 class _Kubernetes:
     """The collector of Kubernetes: of its own node's pods on every agent, of everything else on the elected one."""
 
-    def __init__(self, given: ContainerInput, around: Around, annotations: Annotations) -> None:
+    def __init__(self, given: ContainerInput, around: Around, annotations: Annotations | None) -> None:
         self._annotations = annotations
         self._given = given
         self._around = around
@@ -156,15 +159,19 @@ class _Kubernetes:
                 around.feed("k8s-object", found, now, election=True)
                 volumes = pods.volumes(own, tags, around.load, now, category="object")
                 around.feed("k8s-object", volumes, now, election=False)
-                self._annotations.offer(own)
+                self._offer(own)
             if around.elected():
                 others = await self._other_pods()
                 if not self._given.node_local:
-                    self._annotations.offer(others)
+                    self._offer(others)
                 found = pods.objects(others, tags, now)
                 async for resource, items in self._lists():
                     found += resource.objects(items, tags, now)
                 around.feed("k8s-object", found, now, election=True)
+
+    def _offer(self, found: Sequence[Object]) -> None:
+        if self._annotations is not None:
+            self._annotations.offer(found)
 
     async def events(self) -> None:
         """What happens while this agent is elected; events of before are left alone."""
