@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui.core.checks.cluster import names, no_exec
+from tui.core.checks.etcd import foreign_leader
 from tui.core.checks.facts import CONTAINER_CPU, NODE_CPU, POD_CPU, Facts, Probe
 from tui.core.checks.finding import Finding, failed, not_needed, passed, pending
 from tui.core.checks.studio import no_studio
@@ -119,18 +120,9 @@ def elected(facts: Facts) -> Finding:
             causes=(_("An election takes a few seconds after the pods start."),),
             remedy=_("If it stays so, look at ENV_NAMESPACE: another cluster may hold the same election."),
         )
-    nodes = {pod.node for pod in facts.datakit.pods}
-    if leader not in nodes:
-        return pending(
-            _("the election is held by {node}, which is no node of this cluster").format(node=leader),
-            object=leader,
-            causes=(_("Another cluster in the same workspace uses the same election namespace."),),
-            remedy=_("Give each cluster an ENV_NAMESPACE of its own."),
-            command=(
-                f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} set env "
-                f"daemonset/{facts.datakit.name} ENV_NAMESPACE={facts.survey.cluster_name or facts.cluster.context}"
-            ),
-        )
+    elsewhere = foreign_leader(facts, leader)
+    if elsewhere is not None:
+        return elsewhere
     return passed(_("{node} holds it").format(node=leader), object=leader)
 
 
