@@ -1,4 +1,4 @@
-"""Each fault of the lab makes its own check the first that is not well, in a run against a setup that is well.
+"""Each fault of the lab makes its own check the first that fails (or warns, where that is all it does), and no other.
 
 pytest takes a fixed few; FAULT_MATRIX=all takes every fault.
 """
@@ -15,7 +15,7 @@ from practice import Practice, practice
 
 from tui import backend
 from tui.core import checks
-from tui.core.checks import INFO, Report, Result
+from tui.core.checks import CHECKS, INFO, REQUIRED, WARNING, Report, Result
 from tui.core.checks.facts import Facts
 from tui.lab.faults import FAULTS, Fault
 
@@ -52,16 +52,20 @@ def look(lab: Practice, user: str = "admin") -> Report:
     return checks.run(Facts(made, cluster, namespace=lab.ready["namespace"], studio=studio), wait_s=4.0)
 
 
-def first_not_well(report: Report) -> Result | None:
-    return next((r for r in report.results if r.status in ("fail", "warn") and r.severity != INFO), None)
+def first_not_well(report: Report, least: str = WARNING) -> Result | None:
+    """The first check that failed; with `least` a warning, one that warns counts, too."""
+    states = ("fail",) if least == REQUIRED else ("fail", "warn")
+    return next((r for r in report.results if r.status in states and r.severity != INFO), None)
 
 
-def until(wanted: Callable[[Result | None], bool], lab: Practice, user: str = "admin") -> Result | None:
+def until(
+    wanted: Callable[[Result | None], bool], lab: Practice, user: str = "admin", least: str = WARNING
+) -> Result | None:
     """Look again and again until the first check that is not well is as wanted; what it was at the deadline."""
     deadline = time.monotonic() + DEADLINE_S
     found: Result | None = None
     while time.monotonic() < deadline:
-        found = first_not_well(look(lab, user))
+        found = first_not_well(look(lab, user), least)
         if wanted(found):
             return found
         time.sleep(0.5)  # the lab's own pace: a collection takes two seconds
@@ -82,13 +86,14 @@ def test_each_fault_makes_its_own_check_the_first_that_is_not_well(
     def rests(found: Result | None) -> bool:
         return (found.id if found else None) == at_rest
 
+    severity = {check.id: check.severity for check in CHECKS}
     told = {}
     for fault in [fault for fault in CHOSEN if strategy_of(fault) == strategy]:
         assert rests(until(rests, lab)), f"before {fault.name}"
         done = lab.run("lab", "fault", "set", fault.name, "--lab", lab.ready["folder"])
         assert done.status == 0, done
-        user = USERS.get(fault.name, "admin")
-        found = until(lambda found, wanted=fault.check: found is not None and found.id == wanted, lab, user)
+        user, least = USERS.get(fault.name, "admin"), severity[fault.check]
+        found = until(lambda found, wanted=fault.check: found is not None and found.id == wanted, lab, user, least)
         told[fault.name] = (fault.check, found.id if found else None)
         if found is not None and found.id == fault.check:
             assert found.remedy or found.command, fault.name
