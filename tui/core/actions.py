@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from tui.core import views as view_catalogue
+from tui.core import workloads
 from tui.core.errors import CancelledError, DeadlineError, PartialError, RefusedError, UsageError, WizardError
+from tui.core.istio_targets import LeftOut
 from tui.core.plan import CREATE, SAME, Plan, ViewChange, changed
 from tui.core.ports import Cluster, Dashboard, Studio, Workspace
 from tui.core.receipts import FAILED, ROLLED_OUT, UNKNOWN, WRITTEN, Receipt, Store, ViewStep, unfinished
@@ -26,7 +29,7 @@ from tui.core.writes import (
     stop_if,
     write,
 )
-from tui.i18n import _
+from tui.i18n import _, ngettext
 
 __all__ = ["Cancelled", "Event", "OnEvent", "apply", "create_view", "never", "new_receipt"]
 
@@ -44,7 +47,8 @@ def apply(
     """Write what the plan showed: ConfigMap key, DaemonSet, rollout, views; and return the receipt.
 
     A plan without changes writes nothing and returns a receipt without path. Raises RefusedError (blockers, an object
-    that changed since the review), DeadlineError (rollout), CancelledError; PartialError once something was written.
+    that changed since the review), DeadlineError (rollout), CancelledError; PartialError once something was written,
+    and where something that the answers ask for was left out.
     """
     blockers = plan.blockers()
     if blockers:
@@ -61,6 +65,8 @@ def apply(
     )
     place = (receipt.cluster_uid, receipt.namespace)
     if not changed(plan.changes) and not todo and not (plan.changes and unfinished(store, *place)):
+        if plan.left_out:
+            raise _not_all(plan.left_out, receipt)
         return replace(receipt, finished=now())
     with store.locked(*place):
         earlier = unfinished(store, *place) if plan.changes else None
@@ -70,14 +76,28 @@ def apply(
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
         journal = Journal(store, receipt)
         try:
-            _write_objects(cluster, plan, journal, on_event, cancelled)
+            left_out = [*plan.left_out, *_write_objects(cluster, plan, journal, on_event, cancelled)]
             for view in todo:
                 stop_if(cancelled)
                 _create(studio, plan, view, journal, on_event)
         except WizardError as error:
             journal.save(replace(journal.receipt, finished=now()))
             raise _partial(error, journal.receipt) from error
-        return journal.save(replace(journal.receipt, finished=now()))
+        receipt = journal.save(replace(journal.receipt, finished=now()))
+        if left_out:
+            raise _not_all(left_out, receipt)
+        return receipt
+
+
+def _not_all(left_out: Sequence[LeftOut], receipt: Receipt) -> PartialError:
+    """What was asked for and is not done, a line each; everything else is."""
+    return PartialError(
+        ngettext(
+            "{n} thing was left out; the rest is done.", "{n} things were left out; the rest is done.", len(left_out)
+        ).format(n=len(left_out)),
+        why="\n".join(str(one) for one in left_out),
+        remedy=_("Receipt: {path}").format(path=receipt.path) if receipt.path else "",
+    )
 
 
 def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endpoint: str = "") -> Receipt:
@@ -95,8 +115,13 @@ def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endp
     )
 
 
-def _write_objects(cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+def _write_objects(
+    cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> list[LeftOut]:
+    """Write all objects in order and follow the rollouts; what of the mesh could not be done is returned."""
     for change in plan.changes:
+        if change.alone:
+            continue
         if change.verb == SAME:
             step = settle(change, journal)
             if not change.rolls or step is None or step.state != WRITTEN or step.rollout == ROLLED_OUT:
@@ -108,6 +133,8 @@ def _write_objects(cluster: Cluster, plan: Plan, journal: Journal, on_event: OnE
         if change.rolls:
             follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
             rolled_out(journal, change)
+    mesh = [change for change in plan.changes if change.alone]
+    return workloads.apply_each(cluster, mesh, journal, on_event, cancelled, plan.survey.time_scale)
 
 
 def _partial(error: WizardError, receipt: Receipt) -> WizardError:

@@ -163,9 +163,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def container_mounts(
-    node: Node, pod: Object, container: Object, volumes: Mapping[str, Path]
-) -> tuple[Mount, ...]:
+def container_mounts(node: Node, pod: Object, container: Object, volumes: Mapping[str, Path]) -> tuple[Mount, ...]:
     """The container's mounts, their mount points made. A subPath is bound to what it is at this moment."""
     uid = pod["metadata"]["uid"]
     mounts: tuple[Mount, ...] = ()
