@@ -78,6 +78,9 @@ def _lab_flags(parser: argparse.ArgumentParser, interval_s: float) -> None:
     )
     parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("make the values repeatable"))
     parser.add_argument("--fault", action="append", default=[], metavar="NAME", help=_("start with this fault"))
+    parser.add_argument(
+        "--no-mesh", action="store_false", dest="mesh", help=_("without Istio and Bookinfo: nothing but DataKit runs")
+    )
 
 
 def _demo(demo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:

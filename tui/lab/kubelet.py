@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from tui.lab.agent import Agent
 from tui.lab.client import ApiStatusError, Cache, Client, Object
 from tui.lab.container import Container
 from tui.lab.events import Recorder, now
+from tui.lab.inputs.machine import Running, seconds
+from tui.lab.network import Network
 from tui.lab.nodes import Node
 from tui.lab.podstatus import Run, pod_status, program, pull_problem
 
@@ -51,6 +54,7 @@ class _Pod:
     conditions: dict[str, Object] = field(default_factory=dict)
     killed: dict[str, asyncio.Event] = field(default_factory=dict)
     sandbox: bool = False
+    ip: str = ""  # once it has its network
     started: str = ""
 
 
@@ -60,8 +64,9 @@ class Kubelet:
     `crashing` makes DataKit's container end with an error whenever it starts (a fault).
     """
 
-    def __init__(self, node: Node, client: Client, make_agent: MakeAgent, scale: float) -> None:
+    def __init__(self, node: Node, client: Client, make_agent: MakeAgent, network: Network, scale: float) -> None:
         self.node = node
+        self._network = network
         self.crashing = False
         self._client = client
         self._make_agent = make_agent
@@ -69,6 +74,7 @@ class Kubelet:
         self._off = False
         self._events = Recorder(client, "kubelet", node.name)
         self._pods: dict[str, _Pod] = {}
+        self._static: dict[str, Object] = {}
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -89,6 +95,13 @@ class Kubelet:
                 return pod.containers, pod.agents
         return None
 
+    def address(self, namespace: str, name: str) -> str | None:
+        """The address of a pod of this node, None where there is no such pod or it has no network."""
+        for pod in self._pods.values():
+            if Cache.key(pod.item) == (namespace, name) and not self._off:
+                return pod.ip or None
+        return None
+
     def previous_log(self, namespace: str, name: str, container: str) -> bytes | None:
         """What the run of a container before this one wrote to stdout, None where there was none."""
         for pod in self._pods.values():
@@ -102,12 +115,38 @@ class Kubelet:
         """The agents that run on this node."""
         return [agent for pod in self._pods.values() for agent in pod.agents.values()]
 
+    def pods(self) -> list[Object]:
+        """The pods of this node with their status, static ones included."""
+        return [*self._static.values(), *(pod.item for pod in self._pods.values())]
+
+    def containers(self) -> list[Running]:
+        """The containers that run on this node, as its runtime lists them."""
+        found = [
+            Running(
+                run.container_id.rpartition("/")[2],
+                run.name,
+                run.spec.get("image", ""),
+                pod.item,
+                seconds(run.state["running"]["startedAt"]),
+            )
+            for pod in self._pods.values()
+            for run in pod.runs
+            if "running" in run.state
+        ]
+        for pod in self._static.values():
+            began = seconds(pod["metadata"].get("creationTimestamp"))
+            for spec in pod["spec"]["containers"]:
+                made_up = hashlib.sha256(f"{pod['metadata']['uid']}/{spec['name']}".encode()).hexdigest()
+                found.append(Running(made_up, spec["name"], spec.get("image", ""), pod, began))
+        return found
+
     def changed(self, kind: str, item: Object) -> None:
         """A pod of this node has appeared, changed or gone (`kind` as in watch events)."""
         metadata = item["metadata"]
         uid = metadata["uid"]
         if "kubernetes.io/config.mirror" in (metadata.get("annotations") or {}):
-            return  # static pods are there, but nothing of them runs in the lab
+            self._static[metadata["name"]] = item  # static pods are there, but nothing of them runs in the lab
+            return
         known = self._pods.get(uid)
         item = {"apiVersion": "v1", "kind": "Pod", **item}
         if kind == "DELETED":
@@ -182,6 +221,9 @@ class Kubelet:
         await self._mount(pod)
         await self._pause(_START_S)
         pod.sandbox = True
+        if not pod.ip:
+            shared = pod.item["spec"].get("hostNetwork")
+            pod.ip = self.node.ip if shared else self._network.add_pod(self.node.name)
         for run in [run for run in pod.runs if run.init]:
             await self._supervise(pod, run)
         main = [run for run in pod.runs if not run.init]
@@ -262,7 +304,7 @@ class Kubelet:
     async def _create(self, pod: _Pod, run: Run) -> Container:
         while True:
             try:
-                env = await volumes.container_env(self.node, pod.item, run.spec, self._source(pod))
+                env = await volumes.container_env(self.node, pod.item, run.spec, self._source(pod), pod.ip)
                 break
             except volumes.ConfigError as error:
                 if run.wait("CreateContainerConfigError", str(error)):
@@ -282,6 +324,7 @@ class Kubelet:
             folder=volumes.container_folder(self.node, metadata["uid"], run.name),
             mounts=volumes.container_mounts(self.node, pod.item, run.spec, pod.volumes),
             env=env,
+            ip=pod.ip,
             working_directory=run.spec.get("workingDir") or "/",
         )
         await self._event(pod, "Normal", "Created", "Container created", run.field_path)
@@ -310,8 +353,10 @@ class Kubelet:
         await self._event(pod, "Normal", "Started", "Container started", run.field_path)
         run.begin()
         probe = run.spec.get("readinessProbe")
-        run.ready = not probe and not run.init and not crashes
-        prober = asyncio.create_task(self._probe(pod, run, container, probe)) if probe else None
+        # Nothing of the lab listens in containers other than DataKit's: what asks their ports finds them ready.
+        asked = probe if probe and ("exec" in probe or run.name in pod.agents) else None
+        run.ready = not asked and not run.init and not crashes
+        prober = asyncio.create_task(self._probe(pod, run, container, asked)) if asked else None
         try:
             if crashes:
                 run.log = _CRASH_LOG
@@ -400,6 +445,8 @@ class Kubelet:
         if pod is None:
             return
         await self._halt(pod)
+        if pod.ip and pod.ip != self.node.ip:
+            self._network.remove_pod(pod.ip)
         shutil.rmtree(volumes.pod_folder(self.node, uid), ignore_errors=True)
         for run in pod.runs:
             folder = volumes.container_folder(self.node, uid, run.name)
@@ -426,7 +473,8 @@ class Kubelet:
         status = pod_status(
             pod.item,
             pod.runs,
-            ip=self.node.ip,
+            ip=pod.ip,
+            host_ip=self.node.ip,
             sandbox=pod.sandbox,
             started=pod.started,
             before=pod.conditions,
