@@ -141,8 +141,19 @@ def mounting(found: DataKit, *keys: str) -> DataKit:
 
 
 def survey(mesh: Mesh, found: DataKit | None = None, conf: Object | None = None) -> Survey:
-    place = ("lab", "https://k", "me", "uid", "v1")
-    return Survey(*place, found or datakit(), (), topology([], []), conf, (), "lab", mesh=mesh)
+    return Survey(
+        context="lab",
+        server="https://k",
+        user="me",
+        uid="uid",
+        version="v1",
+        datakit=found or datakit(),
+        topology=topology([], []),
+        conf=conf,
+        rights=(),
+        cluster_name="lab",
+        mesh=mesh,
+    )
 
 
 def bookinfo() -> Seen:

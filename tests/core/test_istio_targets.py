@@ -25,7 +25,7 @@ from tests.core.mesh_objects import (
     survey,
 )
 from tests.core.objects import Object
-from tui.core.answers import Answers, ClusterAnswers, IstioAnswers, dump, load
+from tui.core.answers import Answers, ClusterAnswers, IstioAnswers, ViewAnswers, dump, load
 from tui.core.desired import desired
 from tui.core.export import files
 from tui.core.istio_conf import annotation
@@ -36,7 +36,8 @@ from tui.core.survey import DataKit
 
 
 def answers(*workloads: str, preset: str = "lean", **more: Any) -> Answers:
-    return Answers(ClusterAnswers(name="lab"), istio=IstioAnswers(preset, workloads, **more))
+    istio = IstioAnswers(preset, workloads, **more)
+    return Answers(ClusterAnswers(name="lab"), istio=istio, views=ViewAnswers(lang="en"))
 
 
 def asked(given: Answers, seen: Seen | None = None, found: DataKit | None = None, conf: Object | None = None) -> Wanted:
