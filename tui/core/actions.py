@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
-from tui.core import views as view_catalogue
 from tui.core import workloads
-from tui.core.errors import CancelledError, DeadlineError, PartialError, RefusedError, UsageError, WizardError
+from tui.core.errors import PartialError, RefusedError, WizardError
 from tui.core.istio_targets import LeftOut
-from tui.core.plan import CREATE, SAME, Plan, ViewChange, changed
-from tui.core.ports import Cluster, Dashboard, Studio, Workspace
-from tui.core.receipts import FAILED, ROLLED_OUT, UNKNOWN, WRITTEN, Receipt, Store, ViewStep, unfinished
+from tui.core.plan import SAME, Plan, changed
+from tui.core.ports import Cluster, Studio
+from tui.core.receipts import ROLLED_OUT, WRITTEN, Receipt, Store, unfinished
 from tui.core.survey import DataKit
-from tui.core.view_sync import MISSING, Standing, Wanted, put
+from tui.core.view_sync import changed_since
+from tui.core.view_writes import changed_views, new_id, put_views
 from tui.core.writes import (
     Cancelled,
     Event,
@@ -24,6 +22,7 @@ from tui.core.writes import (
     follow,
     never,
     now,
+    partial,
     rolled_out,
     settle,
     stop_if,
@@ -31,7 +30,7 @@ from tui.core.writes import (
 )
 from tui.i18n import _, ngettext
 
-__all__ = ["Cancelled", "Event", "OnEvent", "apply", "create_view", "never", "new_receipt"]
+__all__ = ["Cancelled", "Event", "OnEvent", "apply", "never", "new_receipt"]
 
 
 def apply(
@@ -47,8 +46,8 @@ def apply(
     """Write what the plan showed: ConfigMap key, DaemonSet, rollout, views; and return the receipt.
 
     A plan without changes writes nothing and returns a receipt without path. Raises RefusedError (blockers, an object
-    that changed since the review), DeadlineError (rollout), CancelledError; PartialError once something was written,
-    and where something that the answers ask for was left out.
+    that changed since the review; when all the rest is done, views that a person changed), DeadlineError (rollout),
+    CancelledError; PartialError once something was written, and where something that the answers ask for was left out.
     """
     blockers = plan.blockers()
     if blockers:
@@ -58,13 +57,17 @@ def apply(
             why="\n".join(blockers),
             remedy=_("Ask for the rights, or settle with the owner; `plan` shows both."),
         )
-    todo = [v for v in plan.views if v.verb == CREATE] if views else []
+    standings = [view.standing for view in plan.views if view.standing is not None] if views else []
+    todo = [view for view in plan.views if plan.may_write(view)] if views else []
+    left = changed_views(standings, plan.overwrite)
     survey = plan.survey
     receipt = new_receipt(
         cluster, survey.datakit, survey.uid, user=survey.user, endpoint=studio.endpoint if studio else ""
     )
     place = (receipt.cluster_uid, receipt.namespace)
     if not changed(plan.changes) and not todo and not (plan.changes and unfinished(store, *place)):
+        if left:
+            raise changed_since(left)
         if plan.left_out:
             raise _not_all(plan.left_out, receipt)
         return replace(receipt, finished=now())
@@ -75,14 +78,15 @@ def apply(
             on_event(Event(_("Receipt"), _("goes on with what was begun at {time}").format(time=earlier.started)))
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
         journal = Journal(store, receipt)
+        left_out = list(plan.left_out)
         try:
-            left_out = [*plan.left_out, *_write_objects(cluster, plan, journal, on_event, cancelled)]
-            for view in todo:
-                stop_if(cancelled)
-                _create(studio, plan, view, journal, on_event)
+            left_out += _write_objects(cluster, plan, journal, on_event, cancelled)
+            if standings and studio is not None:
+                put_views(studio, standings, journal, overwrite=plan.overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             journal.save(replace(journal.receipt, finished=now()))
-            raise _partial(error, journal.receipt) from error
+            error.why = "\n".join(part for part in (error.why, *map(str, left_out)) if part)
+            raise partial(error, journal.receipt) from error
         receipt = journal.save(replace(journal.receipt, finished=now()))
         if left_out:
             raise _not_all(left_out, receipt)
@@ -95,7 +99,7 @@ def _not_all(left_out: Sequence[LeftOut], receipt: Receipt) -> PartialError:
         ngettext(
             "{n} thing was left out; the rest is done.", "{n} things were left out; the rest is done.", len(left_out)
         ).format(n=len(left_out)),
-        why="\n".join(str(one) for one in left_out),
+        why="\n".join(map(str, left_out)),
         remedy=_("Receipt: {path}").format(path=receipt.path) if receipt.path else "",
     )
 
@@ -103,7 +107,7 @@ def _not_all(left_out: Sequence[LeftOut], receipt: Receipt) -> PartialError:
 def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endpoint: str = "") -> Receipt:
     """An empty receipt for this place, as of now; `uid` is the cluster's."""
     return Receipt(
-        id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}",
+        id=new_id(),
         started=now(),
         context=cluster.context,
         server=cluster.server,
@@ -135,52 +139,3 @@ def _write_objects(
             rolled_out(journal, change)
     mesh = [change for change in plan.changes if change.alone]
     return workloads.apply_each(cluster, mesh, journal, on_event, cancelled, plan.survey.time_scale)
-
-
-def _partial(error: WizardError, receipt: Receipt) -> WizardError:
-    """The error to report: as it is where nothing was written, else one that says that only part was done."""
-    begun = any(state in (WRITTEN, UNKNOWN) for state in receipt.states)
-    if WRITTEN not in receipt.states or isinstance(error, CancelledError | DeadlineError):
-        error.remedy = "\n".join(
-            part for part in (error.remedy, _("Receipt: {path}").format(path=receipt.path) if begun else "") if part
-        )
-        return error
-    partial = PartialError(
-        _("Only part was done: {what}").format(what=error.what),
-        object=error.object,
-        why=error.why,
-        remedy="\n".join(
-            part
-            for part in (
-                error.remedy,
-                _("Run it again to finish, or undo what was done. Receipt: {path}").format(path=receipt.path),
-            )
-            if part
-        ),
-        command=error.command,
-    )
-    return partial
-
-
-def _create(studio: Studio | None, plan: Plan, view: ViewChange, journal: Journal, on_event: OnEvent) -> None:
-    if studio is None or plan.workspace is None:
-        raise UsageError(_("Views need an API key."), remedy=_("Give --api-key-file, or leave views out (--no-views)."))
-    step = ViewStep(view.key, view.uuid, view.name)
-    journal.view(step)
-    wanted = Wanted(view.key, plan.answers.cluster.name, view.name, plan.answers.views.lang)
-    try:
-        dashboard = put(studio, Standing(wanted, view.uuid, MISSING))
-    except WizardError as error:
-        journal.view(replace(step, state=FAILED, message=error.what))
-        raise
-    journal.view(replace(step, state=WRITTEN, uuid=dashboard.uuid))
-    on_event(Event(view.name, _("created")))
-
-
-def create_view(
-    studio: Studio, workspace: Workspace, key: str, cluster_name: str, *, name: str, language: str
-) -> Dashboard:
-    """Create one of the seven views, or return the one that is there under our fixed uuid. Safe to repeat."""
-    uuid = view_catalogue.dashboard_uuid(workspace.uuid, key, cluster_name)
-    there = studio.find_dashboard(uuid)
-    return there or put(studio, Standing(Wanted(key, cluster_name, name, language), uuid, MISSING))

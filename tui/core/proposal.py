@@ -43,7 +43,7 @@ def propose(
         etcd=EtcdAnswers(strategy, preset or ("tutorial" if strategy == "tutorial" else "recommended")),
         certificates=certificates(survey, strategy),
         istio=istio(survey, pick=pick),
-        views=ViewAnswers(create=tuple(v.key for v in views.catalogue() if not v.coming), lang=language()),
+        views=ViewAnswers(create=views.KEYS, lang=language()),
         studio=StudioAnswers(endpoint=endpoint, console=console),
     )
 

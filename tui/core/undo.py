@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tui.core import fields
+from tui.core import views as view_catalogue
 from tui.core.diff import object_diff
 from tui.core.errors import (
     CancelledError,
@@ -23,19 +24,16 @@ from tui.core.owners import resync
 from tui.core.ownership import FIELD_MANAGER, managers, owned
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object, Studio
 from tui.core.receipts import (
-    PENDING,
     UNDOING,
     UNDONE,
-    UNKNOWN,
-    WRITTEN,
     Overwrite,
     Receipt,
     Step,
     Store,
-    ViewStep,
     digests,
 )
 from tui.core.survey import cluster_uid
+from tui.core.view_writes import plan_undo_views, undo_views
 from tui.core.workloads import follow as follow_workloads
 from tui.core.workloads import waves
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
@@ -66,11 +64,12 @@ class Undo:
         return "\n".join(self.notes)
 
 
-def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) -> list[Undo]:
+def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = None) -> list[Undo]:
     """What undo would do, object by object, in the order in which it would (the last one written comes first).
 
-    Raises UsageError for a receipt of another cluster, one that is undone, or (with `store`) one on which a later
-    apply stands; RefusedError where another wizard applied since.
+    Dashboards are `view_writes.plan_undo_views`'; a receipt of views alone needs no cluster. Raises UsageError for a
+    receipt of another cluster, one that is undone, or (with `store`) one on which a later apply stands; RefusedError
+    where another wizard applied since.
     """
     if receipt.undone:
         raise UsageError(
@@ -79,6 +78,8 @@ def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) ->
             why=receipt.undone,
             remedy=_("Give another receipt."),
         )
+    if not receipt.steps or cluster is None:
+        return []
     if cluster_uid(cluster) != receipt.cluster_uid:
         raise UsageError(
             _("The receipt belongs to another cluster."),
@@ -237,18 +238,22 @@ def _dry_run(cluster: Cluster, kind: Kind, step: Step, body: Object, live: Objec
 
 
 def undo(
-    cluster: Cluster,
+    cluster: Cluster | None,
     receipt: Receipt,
     studio: Studio | None,
     store: Store,
     *,
+    overwrite: Sequence[str] = (),
     on_event: OnEvent,
     cancelled: Cancelled = never,
 ) -> Receipt:
     """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, then views; foreign changes survive.
 
+    A dashboard that a person changed since is left unless `overwrite` has its key; the receipt stays open for it.
     Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
     """
+    for key in overwrite:
+        view_catalogue.view(key)  # an unknown one is refused before anything is undone
     with store.locked(receipt.cluster_uid, receipt.namespace):
         steps = plan_undo(cluster, receipt, store)
         journal = Journal(store, receipt)
@@ -256,15 +261,16 @@ def undo(
             # What was written last comes first: the mesh's workloads, a few side by side.
             workloads = [item for item in steps if item.step.kind == DEPLOYMENT.kind]
             for wave in waves(workloads):
+                assert cluster is not None  # there are no steps without
                 _undo_wave(cluster, wave, journal, on_event, cancelled)
             for item in steps:
-                if item not in workloads:
-                    stop_if(cancelled)
-                    _undo_step(cluster, item, journal, on_event, cancelled)
-            for view in reversed(receipt.views):
+                if item in workloads:
+                    continue
                 stop_if(cancelled)
-                if view.state in (WRITTEN, PENDING, UNKNOWN):
-                    _undo_view(studio, view, journal, on_event)
+                assert cluster is not None  # there are no steps without
+                _undo_step(cluster, item, journal, on_event, cancelled)
+            items = plan_undo_views(studio, receipt)
+            left = undo_views(items, studio, journal, overwrite=overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             if UNDONE not in journal.receipt.states or isinstance(error, CancelledError):
                 raise
@@ -274,6 +280,8 @@ def undo(
                 why=error.why,
                 remedy="\n".join(p for p in (error.remedy, _("Run undo again to finish.")) if p),
             ) from error
+        if left:
+            return journal.receipt
         return journal.save(replace(journal.receipt, undone=now()))
 
 
@@ -383,16 +391,3 @@ def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
 
 def _generation(obj: Object) -> int:
     return int(obj["metadata"].get("generation", 0))
-
-
-def _undo_view(studio: Studio | None, view: ViewStep, journal: Journal, on_event: OnEvent) -> None:
-    if studio is None:
-        raise UsageError(
-            _("The view {name} is left: deleting it needs the API key.").format(name=view.name),
-            object=view.uuid,
-            remedy=_("Give --api-key-file and --endpoint."),
-        )
-    if studio.find_dashboard(view.uuid) is not None:
-        studio.delete_dashboard(view.uuid)
-    journal.view(replace(view, state=UNDONE))
-    on_event(Event(view.name, _("deleted")))

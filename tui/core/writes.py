@@ -6,7 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from tui.core.errors import CancelledError, DeadlineError, NotFoundError, StaleError, UnreachableError, WizardError
+from tui.core.errors import (
+    CancelledError,
+    DeadlineError,
+    NotFoundError,
+    PartialError,
+    StaleError,
+    UnreachableError,
+    WizardError,
+)
 from tui.core.ownership import FIELD_MANAGER, owned
 from tui.core.plan import SAME, Change, dry_run
 from tui.core.ports import Applied, Cluster, Kind, Object, Rollout
@@ -262,3 +270,28 @@ def rolled_out(journal: Journal, change: Change) -> None:
     step = journal.receipt.step_of(change.kind.kind, change.namespace, change.name)
     if step is not None:
         journal.step(replace(step, rollout=ROLLED_OUT))
+
+
+def partial(error: WizardError, receipt: Receipt) -> WizardError:
+    """The error to report: as it is where nothing was written, else one that says that only part was done."""
+    begun = any(state in (WRITTEN, UNKNOWN) for state in receipt.states)
+    if WRITTEN not in receipt.states or isinstance(error, CancelledError | DeadlineError):
+        error.remedy = "\n".join(
+            part for part in (error.remedy, _("Receipt: {path}").format(path=receipt.path) if begun else "") if part
+        )
+        return error
+    partial = PartialError(
+        _("Only part was done: {what}").format(what=error.what),
+        object=error.object,
+        why=error.why,
+        remedy="\n".join(
+            part
+            for part in (
+                error.remedy,
+                _("Run it again to finish, or undo what was done. Receipt: {path}").format(path=receipt.path),
+            )
+            if part
+        ),
+        command=error.command,
+    )
+    return partial
