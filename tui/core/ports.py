@@ -140,12 +140,10 @@ class Cluster(Protocol):
         """All objects of a kind, in one namespace or (namespace "") in all; kind and apiVersion are filled in."""
         ...
 
-    def table(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False
-    ) -> Sequence[Row]:
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Sequence[Row]:
         """All objects of a kind as the rows of `kubectl get -o wide`, for lists that may be long.
 
-        The first `sample` rows carry their metadata, or with `whole` all rows do.
+        The first `sample` rows carry their metadata.
         """
         ...
 
