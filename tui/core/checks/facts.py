@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-<<<<<<< HEAD
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-=======
-from collections.abc import Callable
-from dataclasses import replace
->>>>>>> main
 from typing import TypeVar
 
 from tui.core import query
@@ -52,7 +47,6 @@ SAMPLE = 20  # pods asked in a large cluster, unless every node is wanted
 ETCD_PORTS = (":2379/", ":2381/", ":9978/", ":9979/")
 
 
-<<<<<<< HEAD
 COLLECTED_S = 60.0  # DataKit's own inputs collect once a minute
 
 
@@ -115,21 +109,6 @@ class InStudio:
             return self._answers[PROBES.index(probe)]
 
 
-@dataclass(frozen=True)
-class MountedConf:
-    """One conf file that the DaemonSet mounts: its path in the container, where it comes from, and the text there now.
-
-    `text` is None where the ConfigMap lacks the key: the kubelet then mounts an empty directory.
-    """
-
-    path: str
-    config_map: str
-    key: str
-    text: str | None
-
-
-=======
->>>>>>> main
 class Facts:
     """The things that checks share. Each is read when first asked for; `forget()` drops what may change meanwhile."""
 
