@@ -11,9 +11,10 @@ from textual.content import Content
 
 from tui.core import actions, survey
 from tui.core.by_hand import commands
+from tui.core.changes import changed
 from tui.core.durations import about
 from tui.core.errors import WizardError
-from tui.core.plan import Plan, changed, make_plan
+from tui.core.plan import Plan, make_plan
 from tui.core.ports import Rollout
 from tui.i18n import N_, _, ngettext
 from tui.widgets import background

@@ -6,11 +6,25 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from tui.core import canary, hold
 from tui.core import views as view_catalogue
+from tui.core.changes import CREATE, SAME, Change, changed, dry_run
 from tui.core.errors import CancelledError, DeadlineError, PartialError, RefusedError, UsageError, WizardError
-from tui.core.plan import CREATE, SAME, Plan, ViewChange, changed
-from tui.core.ports import Cluster, Dashboard, Studio, Workspace
-from tui.core.receipts import FAILED, ROLLED_OUT, UNKNOWN, WRITTEN, Receipt, Store, ViewStep, unfinished
+from tui.core.plan import Plan, ViewChange
+from tui.core.ports import DAEMON_SET, Cluster, Dashboard, Object, Studio, Workspace
+from tui.core.receipts import (
+    FAILED,
+    HELD,
+    PENDING,
+    ROLLED_OUT,
+    UNKNOWN,
+    WRITTEN,
+    PodStep,
+    Receipt,
+    Store,
+    ViewStep,
+    unfinished,
+)
 from tui.core.survey import DataKit
 from tui.core.view_sync import MISSING, Standing, Wanted, put
 from tui.core.writes import (
@@ -40,11 +54,15 @@ def apply(
     on_event: OnEvent,
     cancelled: Cancelled = never,
     views: bool = True,
+    look: canary.Look = canary.unproven,
+    go_on: canary.GoOn = canary.when_arrived,
 ) -> Receipt:
     """Write what the plan showed: ConfigMap key, DaemonSet, rollout, views; and return the receipt.
 
-    A plan without changes writes nothing and returns a receipt without path. Raises RefusedError (blockers, an object
-    that changed since the review), DeadlineError (rollout), CancelledError; PartialError once something was written.
+    A plan without changes writes nothing and returns a receipt without path. Where one node comes first, `look` is
+    asked what is seen of it, and `go_on` whether the others follow: else the receipt is `held`, and the next apply goes
+    on with it. Raises RefusedError (blockers, an object that changed since the review), DeadlineError (rollout),
+    CancelledError; PartialError once something was written.
     """
     blockers = plan.blockers()
     if blockers:
@@ -68,9 +86,13 @@ def apply(
             # Going on with the receipt of what was broken off keeps what was there before it, for one undo.
             on_event(Event(_("Receipt"), _("goes on with what was begun at {time}").format(time=earlier.started)))
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
-        journal = Journal(store, receipt)
+        journal = Journal(store, _with_pods(receipt, plan))
         try:
-            _write_objects(cluster, plan, journal, on_event, cancelled)
+            live = _write_objects(cluster, plan, journal, on_event, cancelled)
+            if live is not None and not _bring_out(
+                cluster, plan, live, journal, on_event, cancelled, look=look, go_on=go_on
+            ):
+                return journal.save(replace(journal.receipt, finished=now()))
             for view in todo:
                 stop_if(cancelled)
                 _create(studio, plan, view, journal, on_event)
@@ -95,19 +117,94 @@ def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endp
     )
 
 
-def _write_objects(cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+def _with_pods(receipt: Receipt, plan: Plan) -> Receipt:
+    """The receipt with the pods that are to be deleted: noted before anything is written, so that what is there now is
+    told from what came up since. Where nothing differs, those that an earlier apply noted stay as they are."""
+    if not changed(plan.changes):
+        return receipt
+    template = any(change.restarts for change in plan.changes)
+    for pod in plan.rollout.pods:
+        known = next((each for each in receipt.pods if each.node == pod.node), None)
+        before = known.before if known else pod.uid
+        receipt = receipt.with_pod(PodStep(pod.node, pod.name, pod.uid, before, template=template))
+    return receipt
+
+
+def _write_objects(
+    cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> Object | None:
+    """Write what differs. The DaemonSet as it is then, None where nothing of it is left to bring out."""
+    found: Object | None = None
     for change in plan.changes:
         if change.verb == SAME:
             step = settle(change, journal)
-            if not change.rolls or step is None or step.state != WRITTEN or step.rollout == ROLLED_OUT:
-                continue
-            live = change.live or {}
+            if change.rolls and step is not None and step.state == WRITTEN and step.rollout != ROLLED_OUT:
+                found = change.live
         else:
             stop_if(cancelled)
             live = write(cluster, change, journal, on_event).object
-        if change.rolls:
-            follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
-            rolled_out(journal, change)
+            found = live if change.rolls else found
+    if found is None and any(pod.state == PENDING for pod in journal.receipt.pods):
+        return next((change.live for change in plan.changes if change.rolls), None)
+    return found
+
+
+def _bring_out(
+    cluster: Cluster,
+    plan: Plan,
+    live: Object,
+    journal: Journal,
+    on_event: OnEvent,
+    cancelled: Cancelled,
+    *,
+    look: canary.Look,
+    go_on: canary.GoOn,
+) -> bool:
+    """Restart the pods that are ours to restart, let a held rollout go, and follow it; False where it is held back."""
+    change = next(change for change in plan.changes if change.rolls)
+    held, first, pods = hold.is_ours(live), plan.rollout.first, journal.receipt.pods
+    if first and pods and first not in [pod.node for pod in pods]:
+        first = pods[0].node  # the first of an earlier apply, with which this one goes on
+    # A new template is brought to the pods by the controller, where nobody holds it; a new conf alone never is.
+    by_us = plan.rollout.on_delete or (held and first)
+    todo = [pod for pod in pods if pod.state == PENDING and (by_us or not pod.template)]
+    for pod in sorted(todo, key=lambda pod: pod.node != first):
+        if first and pod.node != first:
+            if not _may_go_on(first, change, journal, on_event, look, go_on):
+                return False
+            first = ""
+        canary.restart(cluster, live, pod, journal, on_event, cancelled)
+    if first and not _may_go_on(first, change, journal, on_event, look, go_on):
+        return False
+    if held:
+        stop_if(cancelled)
+        live = cluster.get(DAEMON_SET, change.namespace, change.name)
+        live = write(cluster, dry_run(cluster, DAEMON_SET, hold.let_go(change.body), live), journal, on_event).object
+    follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
+    for pod in journal.receipt.pods:
+        if pod.state == PENDING:
+            journal.pod(replace(pod, state=WRITTEN))  # the controller took it along
+    rolled_out(journal, change)
+    return True
+
+
+def _may_go_on(
+    node: str, change: Change, journal: Journal, on_event: OnEvent, look: canary.Look, go_on: canary.GoOn
+) -> bool:
+    """Look at the first node and ask whether the others follow; where not, the receipt says that they wait."""
+    on_event(Event(change.title, _("one node has it: {node}; looking whether its series arrive").format(node=node)))
+    sight = look(node)
+    on_event(Event(node, sight.text))
+    for pod in journal.receipt.pods:
+        if pod.node == node:
+            journal.pod(replace(pod, message=sight.text))
+    if go_on(sight):
+        return True
+    step = journal.receipt.step_of(change.kind.kind, change.namespace, change.name)
+    if step is not None:
+        journal.step(replace(step, rollout=HELD))
+    on_event(Event(change.title, _("the other nodes wait: apply again goes on, undo takes it back")))
+    return False
 
 
 def _partial(error: WizardError, receipt: Receipt) -> WizardError:

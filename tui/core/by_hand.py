@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tui.core.changes import Change
 from tui.core.diff import yaml_lines
 from tui.core.etcd_conf import KEY as CONF_KEY
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import COMING, Change, Plan
+from tui.core.plan import COMING, Plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Object
 from tui.core.survey import CONFIG_MAP_NAME
 from tui.i18n import _

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import posixpath
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from tui.core.survey import CONFIG_MAP_NAME, DataKit
 from tui.i18n import _
 
 HASH_ANNOTATION = "datakit-wizard/etcd-conf-sha256"
+# On the DaemonSet itself, where it restarts nothing: the hash of a conf that was brought out to etcd's nodes alone.
+APPLIED_ANNOTATION = "datakit-wizard/applied-conf-sha256"
 # A ConfigMap may hold 1 MiB (kube-apiserver: "may not be more than 1048576 bytes").
 CONFIG_MAP_LIMIT = 1_048_576
 
@@ -116,12 +119,34 @@ def daemon_set_body(
     if volumes:
         spec["volumes"] = volumes
     metadata = live["metadata"]
-    return {
+    body: Object = {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
         "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
         "spec": {"template": {"metadata": {"annotations": {HASH_ANNOTATION: conf_hash(conf)}}, "spec": spec}},
     }
+    # A conf that is out already without a change of the template stays so: its hash would restart every pod.
+    return keeping_template(body, live) if applied_hash(live) == conf_hash(conf) else body
+
+
+def applied_hash(daemon_set: Object) -> str:
+    """The hash of the conf that was brought out without changing the template, "" where it came with the template."""
+    return str((daemon_set["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION, ""))
+
+
+def keeping_template(body: Object, live: Object) -> Object:
+    """The body with the template's hash as it is, and the conf's own hash on the DaemonSet itself, for `plan` compares.
+
+    Where the template has no hash yet, or has this one, the body stays as it is.
+    """
+    annotations = live["spec"]["template"].get("metadata", {}).get("annotations") or {}
+    there, wanted = annotations.get(HASH_ANNOTATION), body["spec"]["template"]["metadata"]["annotations"]
+    if there is None or there == wanted[HASH_ANNOTATION]:
+        return body
+    made = copy.deepcopy(body)
+    made["metadata"]["annotations"] = {APPLIED_ANNOTATION: wanted[HASH_ANNOTATION]}
+    made["spec"]["template"]["metadata"]["annotations"][HASH_ANNOTATION] = there
+    return made
 
 
 def conf_hash(conf: str) -> str:

@@ -2,77 +2,33 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from tui.core import etcd_conf, fields
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
-from tui.core.diff import object_diff
-from tui.core.durations import about
-from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, UsageError
+from tui.core.changes import CREATE, SAME, Change, dry_run
+from tui.core.errors import UsageError
 from tui.core.manifests import (
     CertificateMount,
     check_config_map,
     config_map_body,
     daemon_set_body,
 )
-from tui.core.owners import forced_note, gitops_owner, owner_notes
-from tui.core.ownership import FIELD_MANAGER, managers
+from tui.core.owners import gitops_owner
+from tui.core.ownership import FIELD_MANAGER
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Access, Cluster, Kind, Object, Studio, Workspace
 from tui.core.prom import conf as prom_conf
-from tui.core.receipts import Overwrite, overwrite
+from tui.core.rollout import RolloutOptions, RolloutPlan, cost, decide, lent
 from tui.core.survey import CLUSTER_TAG, Survey
 from tui.core.topology import consequence
 from tui.core.view_sync import there
-from tui.i18n import _, ngettext
+from tui.i18n import _
 
 CLUSTER_NAME_ENV = "ENV_CLUSTER_NAME_K8S"
 
-CREATE, CHANGE, SAME = "create", "change", "same"
 NOT_COMPARED, COMING = "not compared", "coming"
-
-# One DataKit pod needs about this long to stop, start and collect again; measured nowhere, so it is called "about".
-SECONDS_PER_POD = 30.0
-SECONDS_WITHOUT_DATA = 40.0
-
-
-@dataclass(frozen=True)
-class Change:
-    """One object that would be written. `live` is the object that was reviewed, None where it does not exist yet.
-
-    `overwrites` are the values in the way, one for each conflict, with secrets left out; `diff` shows what forcing
-    them would do. A conflict is never forced unless `Plan.forced` names its field.
-    """
-
-    kind: Kind
-    namespace: str
-    name: str
-    verb: str
-    body: Object
-    live: Object | None
-    diff: str = ""
-    conflicts: tuple[FieldConflict, ...] = ()
-    overwrites: tuple[Overwrite, ...] = ()
-    owners: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def title(self) -> str:
-        """Kind and name, as kubectl would write them."""
-        return f"{self.kind.kind} {self.namespace}/{self.name}"
-
-    @property
-    def rolls(self) -> bool:
-        """Whether writing it restarts pods."""
-        return self.kind == DAEMON_SET
-
-    def explained(self, conflict: FieldConflict) -> str:
-        """Who owns the field in the way, and what its next sync does to a value forced over it."""
-        found = next((o for o in self.overwrites if (o.path, o.manager) == (conflict.field, conflict.manager)), None)
-        return forced_note(self.live or {}, conflict.manager, found.operation if found else "Update")
 
 
 @dataclass(frozen=True)
@@ -91,12 +47,14 @@ class Plan:
 
     `forced` names the fields that may be taken from their owners, as the API server writes them. `source` is the tool
     that holds the DaemonSet's source (Helm, Argo CD, Fleet), "" for none: then exporting is better than applying.
+    `rollout` says how the change comes out.
     """
 
     answers: Answers
     survey: Survey
     conf: str
     changes: tuple[Change, ...] = ()
+    rollout: RolloutPlan = field(default_factory=RolloutPlan)
     views: tuple[ViewChange, ...] = ()
     workspace: Workspace | None = None
     rights: tuple[tuple[Access, bool], ...] = ()
@@ -228,10 +186,12 @@ def make_plan(
     studio: Studio | None = None,
     *,
     forced: Sequence[str] = (),
+    rollout: RolloutOptions = RolloutOptions(),  # noqa: B008 - frozen
 ) -> Plan:
     """Dry-run every object on the server and compare the views with the workspace. Changes nothing.
 
     `forced` names the fields that apply may take from their owners; a name that is not in the way is told in the notes.
+    `rollout` says how the change is to come out.
 
     Raises UsageError (answers that do not fit this cluster), RefusedError (what no apply could do), UnreachableError.
     """
@@ -243,11 +203,16 @@ def make_plan(
         if access.kind in (CONFIG_MAP, DAEMON_SET) and access.verb in ("get", "patch")
     )
     changes: tuple[Change, ...] = ()
+    how = RolloutPlan()
     notes = list(survey.notes)
     if answers.etcd.strategy != survey.topology.proposal:
         notes.append(consequence(answers.etcd.strategy, survey.topology))
     if conf:
         changes = tuple(dry_run(cluster, kind, body, live) for kind, body, live in bodies(answers, survey, conf))
+        changes, how = decide(cluster, survey, conf, changes, rollout)
+        notes += how.notes
+        wanted = how.rights(survey.datakit.namespace)
+        rights += tuple(zip(wanted, cluster.allowed(wanted), strict=True)) if wanted else ()
     tool = gitops_owner(survey.datakit.object)
     if tool and any(change.verb != SAME for change in changes):
         notes.append(
@@ -269,51 +234,23 @@ def make_plan(
         changes=changes,
         rights=rights,
         notes=tuple(notes),
-        forced=tuple(name for name in forced if name in in_the_way),
+        rollout=how,
+        forced=(
+            *(name for name in forced if name in in_the_way),
+            *(name for change in changes for name in lent(change) if name not in forced),
+        ),
         source=tool,
     )
     workspace = studio.workspace() if studio and answers.views.create else None
     plan = replace(plan, workspace=workspace, views=_views(answers, survey, studio, workspace))
-    return replace(plan, cost=cost_sentence(plan))
+    return replace(plan, cost=_cost(plan))
 
 
-def dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> Change:
-    """What a server-side apply of `body` would do to `live`; a conflict is reported with what forcing it would change.
-
-    A right that is missing is no error here: the change is then shown without its diff, and `Plan.rights` names it.
-    """
-    namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
-    owners = [f"{manager} ({operation})" for manager, operation in managers(live or {})]
-    owners += owner_notes(live or {})
-    change = Change(kind, namespace, name, CREATE if live is None else CHANGE, body, live, owners=tuple(owners))
-    conflicts: tuple[FieldConflict, ...] = ()
-    overwrites: tuple[Overwrite, ...] = ()
-    try:
-        applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True)
-    except ConflictError as error:
-        conflicts = tuple(error.conflicts)
-        overwrites = _overwrites(live or {}, body, conflicts)
-        applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True, force=True)
-    except ForbiddenError:
-        return change
-    diff = object_diff(live, applied.object, f"{kind.plural}/{name}")
-    if live is not None and not diff:
-        return replace(change, verb=SAME, warnings=applied.warnings)
-    return replace(change, diff=diff, conflicts=conflicts, overwrites=overwrites, warnings=applied.warnings)
-
-
-def _overwrites(live: Object, body: Object, conflicts: Sequence[FieldConflict]) -> tuple[Overwrite, ...]:
-    """What forcing would take away: each field in the way with its value, manager and operation."""
-    paths = {fields.text(path): path for path in fields.leaves(body)}
-    found = []
-    for conflict in conflicts:
-        path = paths.get(conflict.field)
-        value = fields.look(live, path) if path else fields.MISSING
-        if path is None or value is fields.MISSING:
-            continue
-        operation = next((how for who, how in fields.owners(live, path) if who == conflict.manager), "")
-        found.append(overwrite(path, value, conflict.manager, operation))
-    return tuple(found)
+def _cost(plan: Plan) -> str:
+    """What apply will cost, in words."""
+    if not plan.has_changes and not plan.rollout.restarts:
+        return _("Nothing differs: nothing would be written.")
+    return cost(plan.survey, plan.rollout)
 
 
 def _views(
@@ -335,41 +272,3 @@ def _views(
         else:
             changes.append(ViewChange(key, name, SAME if found[uuids[key]] else CREATE, uuids[key]))
     return tuple(changes)
-
-
-def cost_sentence(plan: Plan) -> str:
-    """What apply will cost, in one sentence."""
-    rolls = any(change.kind == DAEMON_SET and change.verb != SAME for change in plan.changes)
-    if not plan.has_changes:
-        return _("Nothing differs: nothing would be written.")
-    if not rolls:
-        return _("No pod restarts.")
-    daemon_set = plan.survey.datakit.object
-    strategy: Mapping[str, Any] = daemon_set["spec"].get("updateStrategy", {})
-    if strategy.get("type") == "OnDelete":
-        return _("The update strategy is OnDelete: each DataKit pod changes only when you delete it.")
-    pods = daemon_set.get("status", {}).get("desiredNumberScheduled", 0) or len(plan.survey.datakit.pods)
-    at_once = _max_unavailable(strategy, pods)
-    seconds = math.ceil(pods / at_once) * SECONDS_PER_POD / plan.survey.time_scale
-    gap = about(SECONDS_WITHOUT_DATA / plan.survey.time_scale)
-    if at_once == 1:
-        sentence = ngettext(
-            "{pods} pod restarts, {time}, {gap} without data on that node.",
-            "{pods} pods restart one by one, {time}, {gap} without data per node.",
-            pods,
-        )
-    else:
-        sentence = _("{pods} pods restart, {at_once} at a time, {time}, {gap} without data per node.")
-    return sentence.format(pods=pods, at_once=at_once, time=about(seconds), gap=gap)
-
-
-def _max_unavailable(strategy: Mapping[str, Any], pods: int) -> int:
-    value = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1)
-    if isinstance(value, str) and value.endswith("%"):
-        return max(1, math.ceil(pods * int(value[:-1]) / 100))
-    return max(1, int(value))
-
-
-def changed(changes: Sequence[Change]) -> list[Change]:
-    """The changes that apply would write."""
-    return [change for change in changes if change.verb != SAME]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
+from tui.core.changes import SAME
 from tui.core.checks.model import INFO, REQUIRED, Report, Result
-from tui.core.plan import SAME, Plan
+from tui.core.plan import Plan
 from tui.core.receipts import Receipt
 from tui.i18n import N_, _, ngettext
 

@@ -33,6 +33,7 @@ class AgentPod:
     node: str
     name: str
     ready: bool
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def agent_pods(cluster: Cluster, daemon_set: Object) -> tuple[AgentPod, ...]:
             continue
         conditions: list[Object] = pod.get("status", {}).get("conditions", [])
         ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-        found.append(AgentPod(pod.get("spec", {}).get("nodeName", ""), pod["metadata"]["name"], ready))
+        mine = pod["metadata"]
+        found.append(AgentPod(pod.get("spec", {}).get("nodeName", ""), mine["name"], ready, mine.get("uid", "")))
     return tuple(sorted(found, key=lambda pod: (pod.node, pod.name)))
 
 

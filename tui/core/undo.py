@@ -6,7 +6,7 @@ import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tui.core import fields
+from tui.core import canary, fields, hold
 from tui.core.diff import object_diff
 from tui.core.errors import (
     CancelledError,
@@ -34,7 +34,7 @@ from tui.core.receipts import (
     ViewStep,
     digests,
 )
-from tui.core.survey import cluster_uid
+from tui.core.survey import agent_pods, cluster_uid
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
@@ -242,7 +242,8 @@ def undo(
     on_event: OnEvent,
     cancelled: Cancelled = never,
 ) -> Receipt:
-    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, then views; foreign changes survive.
+    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, the pods that only its text was brought to,
+    then views; foreign changes survive.
 
     Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
     """
@@ -253,6 +254,7 @@ def undo(
             for item in steps:
                 stop_if(cancelled)
                 _undo_step(cluster, item, journal, on_event, cancelled)
+            _restart_pods(cluster, journal, on_event, cancelled)
             for view in reversed(receipt.views):
                 stop_if(cancelled)
                 if view.state in (WRITTEN, PENDING, UNKNOWN):
@@ -303,7 +305,7 @@ def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object | None:
     for attempt in range(STALE_RETRIES + 1):
         assert item.live is not None
         try:
-            live = _restore(cluster, kind, item)
+            live = _restore(cluster, kind, item, _template_first(cluster, kind, item))
             held = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
             body = {**item.body, "metadata": held}
             applied = cluster.apply(kind, step.namespace, step.name, body, manager=FIELD_MANAGER, dry_run=False)
@@ -339,9 +341,19 @@ def _same_for_us(one: Undo, other: Undo) -> bool:
     )
 
 
-def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
-    """Write the forced values back under their old managers, and return the object as it is then."""
+def _template_first(cluster: Cluster, kind: Kind, item: Undo) -> Object:
+    """The object, which goes back to its former template while its rollout is held still: else what is given back
+    first would let the new one roll for a moment."""
     live: Object = item.live or {}
+    if kind != DAEMON_SET or not any(path == hold.PATH for path, _old in item.restores):
+        return live
+    body = hold.holding(item.body)
+    body["metadata"] = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    return cluster.apply(kind, item.step.namespace, item.step.name, body, manager=FIELD_MANAGER, dry_run=False).object
+
+
+def _restore(cluster: Cluster, kind: Kind, item: Undo, live: Object) -> Object:
+    """Write the forced values back under their old managers, and return the object as it is then."""
     by_manager: dict[str, list[tuple[fields.Path, Any]]] = {}
     for path, field in item.restores:
         by_manager.setdefault(field.manager, []).append((path, field.old))
@@ -350,6 +362,28 @@ def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
         body = fields.partial({"metadata": metadata}, values)
         live = cluster.patch(kind, item.step.namespace, item.step.name, body, manager=manager, dry_run=False).object
     return live
+
+
+def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+    """Restart the pods that got what is undone now and would not go back by themselves: the conf's text is mounted
+    once, and under OnDelete the template too."""
+    receipt = journal.receipt
+    todo = [pod for pod in receipt.pods if pod.state != UNDONE]
+    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if todo else None
+    if live is None:
+        return
+    rolled = hold.strategy(live) != hold.ON_DELETE
+    there = {pod.node: pod for pod in agent_pods(cluster, live)}
+    for pod in todo:
+        now_there = there.get(pod.node)
+        if (rolled and pod.template) or now_there is None or now_there.uid == pod.before:
+            journal.pod(replace(pod, state=UNDONE))
+            continue
+        stop_if(cancelled)
+        if pod.state != UNDOING:
+            pod = replace(pod, state=UNDOING, name=now_there.name, uid=now_there.uid)
+            journal.pod(pod)
+        canary.restart(cluster, live, pod, journal, on_event, cancelled, done=UNDONE)
 
 
 def _generation(obj: Object) -> int:
