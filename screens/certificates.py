@@ -10,10 +10,10 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input
 
+from tui.core.desired import certificate_mount, conf_text
 from tui.core.durations import about
 from tui.core.errors import WizardError
 from tui.core.etcd_conf import ROOTFS, client_files
-from tui.core.plan import certificate_mount, conf_text
 from tui.core.ports import CertificateFile, NodeCertificates
 from tui.core.prom.conf import PromInput, load
 from tui.core.proposal import has_rootfs

@@ -18,9 +18,9 @@ from tui.core import views
 from tui.core.answers import CertificateAnswers
 from tui.core.conf_findings import findings
 from tui.core.conf_places import ERROR, Finding
+from tui.core.desired import conf_text
 from tui.core.errors import WizardError
 from tui.core.etcd_presets import PRESETS
-from tui.core.plan import conf_text
 from tui.core.prom.advice import Advice
 from tui.core.proposal import certificates, cluster_name
 from tui.core.survey import Survey

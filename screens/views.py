@@ -14,8 +14,9 @@ from textual.widgets import Input
 from screens.series import passed, scrape
 from tui.core import actions, views
 from tui.core.changes import CREATE
+from tui.core.desired import conf_text
 from tui.core.errors import UsageError, WizardError
-from tui.core.plan import Plan, ViewChange, conf_text
+from tui.core.plan import Plan, ViewChange
 from tui.core.ports import Dashboard, Studio, Workspace
 from tui.core.receipts import FAILED, PENDING, WRITTEN, Receipt, Store, ViewStep
 from tui.core.steps import Session

@@ -5,18 +5,23 @@ Nothing here needs a kubelet: whoever waits for a rollout has its status written
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import CONF, ENV, KEY, NAME, NEIGHBOUR, OTHER_CONF, Place, Rolling, create
+from changes import CONF, ENV, KEY, NAME, NEIGHBOUR, OTHER_CONF, Place, Rolling, comparable, create
 
 from tui.core import actions
+from tui.core.answers import EtcdAnswers
 from tui.core.errors import RefusedError, StaleError, UsageError
 from tui.core.manifests import HASH_ANNOTATION
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster
+from tui.core.plan import dry_run, make_plan
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind
 from tui.core.receipts import Store, load, unfinished
+
+SERVICE = Kind("v1", "Service", "services")
 
 
 @pytest.fixture
@@ -69,6 +74,45 @@ class TestThereAndBack:
         assert again.path is None, "nothing differs, so nothing is written"
         place.undo()
         assert place.objects() == before
+
+    def test_without_etcd_what_was_written_stays(self, place: Place) -> None:
+        named(place)
+        place.apply()
+        before = place.objects()
+        nothing = replace(place.answers(), etcd=EtcdAnswers("none"))
+        assert make_plan(place.cluster, place.look(), nothing).changes == ()
+        assert place.objects() == before
+
+    def test_objects_of_other_kinds_are_written_last_and_taken_back_first(self, place: Place) -> None:
+        named(place)
+        spec = {"ports": [{"port": 9080}], "clusterIP": "None", "selector": {"app": "details"}}
+        create(place.cluster, SERVICE, place.namespace, "details", {"spec": spec}, "kubectl-create")
+
+        def service() -> Any:
+            return comparable(place.cluster.get(SERVICE, place.namespace, "details"))
+
+        before = (place.objects(), service())
+        live = place.cluster.get(SERVICE, place.namespace, "details")
+        names = {key: live["metadata"][key] for key in ("name", "namespace", "uid")}
+        annotations = {"prometheus.io/scrape": "true"}
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": {**names, "annotations": annotations}}
+        plan = place.plan()
+        plan = replace(plan, changes=(*plan.changes, dry_run(place.cluster, SERVICE, body, live)))
+        receipt = place.carry_out(plan)
+        assert [(step.kind, step.state) for step in receipt.steps] == [
+            ("ConfigMap", "written"),
+            ("DaemonSet", "written"),
+            ("Service", "written"),
+        ]
+        assert service()["metadata"]["annotations"] == annotations
+        place.said.clear()
+        place.undo()
+        assert [line.partition(" ")[0] for line in place.said if "our fields" in line] == [
+            "Service",
+            "DaemonSet",
+            "ConfigMap",
+        ]
+        assert (place.objects(), service()) == before
 
     def test_forced_over_an_update_owner(self, place: Place) -> None:
         set_key(place, "etcd.conf", "# Rancher's\n", "rancher")

@@ -14,8 +14,9 @@ from changes import CONF, NAME, NEIGHBOUR, Place, vendor_daemon_set
 from tests.kubectl import PROBLEM
 from tui.core.answers import CertificateAnswers, EtcdAnswers, ViewAnswers
 from tui.core.errors import UsageError
+from tui.core.etcd_conf import PATH as CONF_PATH
 from tui.core.export import files
-from tui.core.manifests import CONF_PATH, HASH_ANNOTATION
+from tui.core.manifests import HASH_ANNOTATION
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster
 from tui.core.receipts import Store
 from tui.core.views import view

@@ -88,10 +88,7 @@ def apply(
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
         journal = Journal(store, _with_pods(receipt, plan))
         try:
-            live = _write_objects(cluster, plan, journal, on_event, cancelled)
-            if live is not None and not _bring_out(
-                cluster, plan, live, journal, on_event, cancelled, look=look, go_on=go_on
-            ):
+            if not _write_objects(cluster, plan, journal, on_event, cancelled, look, go_on):
                 return journal.save(replace(journal.receipt, finished=now()))
             for view in todo:
                 stop_if(cancelled)
@@ -131,37 +128,42 @@ def _with_pods(receipt: Receipt, plan: Plan) -> Receipt:
 
 
 def _write_objects(
-    cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled
-) -> Object | None:
-    """Write what differs. The DaemonSet as it is then, None where nothing of it is left to bring out."""
-    found: Object | None = None
+    cluster: Cluster,
+    plan: Plan,
+    journal: Journal,
+    on_event: OnEvent,
+    cancelled: Cancelled,
+    look: canary.Look,
+    go_on: canary.GoOn,
+) -> bool:
+    """Write what differs, in order, and bring the DaemonSet's change out; False where that is held back."""
     for change in plan.changes:
         if change.verb == SAME:
             step = settle(change, journal)
-            if change.rolls and step is not None and step.state == WRITTEN and step.rollout != ROLLED_OUT:
-                found = change.live
+            unseen = step is not None and step.state == WRITTEN and step.rollout != ROLLED_OUT
+            if not change.rolls or not (unseen or any(pod.state == PENDING for pod in journal.receipt.pods)):
+                continue
+            live = change.live or {}
         else:
             stop_if(cancelled)
             live = write(cluster, change, journal, on_event).object
-            found = live if change.rolls else found
-    if found is None and any(pod.state == PENDING for pod in journal.receipt.pods):
-        return next((change.live for change in plan.changes if change.rolls), None)
-    return found
+        if change.rolls and not _bring_out(cluster, plan, change, live, journal, on_event, cancelled, look, go_on):
+            return False
+    return True
 
 
 def _bring_out(
     cluster: Cluster,
     plan: Plan,
+    change: Change,
     live: Object,
     journal: Journal,
     on_event: OnEvent,
     cancelled: Cancelled,
-    *,
     look: canary.Look,
     go_on: canary.GoOn,
 ) -> bool:
     """Restart the pods that are ours to restart, let a held rollout go, and follow it; False where it is held back."""
-    change = next(change for change in plan.changes if change.rolls)
     held, first, pods = hold.is_ours(live), plan.rollout.first, journal.receipt.pods
     if first and pods and first not in [pod.node for pod in pods]:
         first = pods[0].node  # the first of an earlier apply, with which this one goes on

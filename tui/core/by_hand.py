@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from tui.core.changes import Change
 from tui.core.diff import yaml_lines
-from tui.core.etcd_conf import KEY as CONF_KEY
 from tui.core.ownership import FIELD_MANAGER
 from tui.core.plan import COMING, Plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Object
@@ -73,8 +72,12 @@ def _clicks(change: Change) -> str:
         return _(
             "Rancher: More Resources → Core → ConfigMaps → namespace {namespace} → {name} → Edit Config → Add: "
             "key {key}, the text of the conf → Save."
-        ).format(namespace=change.namespace, name=CONFIG_MAP_NAME, key=CONF_KEY)
-    return _(
-        "Rancher: Workloads → DaemonSets → namespace {namespace} → {name} → Edit YAML: add the volumeMounts, volumes "
-        "and annotation shown here → Save."
-    ).format(namespace=change.namespace, name=change.name)
+        ).format(namespace=change.namespace, name=CONFIG_MAP_NAME, key=", ".join(change.body.get("data", {})))
+    if change.kind == DAEMON_SET:
+        return _(
+            "Rancher: Workloads → DaemonSets → namespace {namespace} → {name} → Edit YAML: add the fields shown here"
+            " → Save."
+        ).format(namespace=change.namespace, name=change.name)
+    return _("Rancher: Workloads → {kind} {namespace}/{name} → Edit YAML: add the fields shown here → Save.").format(
+        kind=change.kind.kind, namespace=change.namespace, name=change.name
+    )

@@ -7,12 +7,11 @@ from collections.abc import Mapping
 
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
+from tui.core.desired import CLUSTER_NAME_ENV, bodies, desired, named
 from tui.core.diff import as_yaml
 from tui.core.errors import UsageError
-from tui.core.etcd_conf import KEY as CONF_KEY
-from tui.core.etcd_conf import PATH as CONF_PATH
+from tui.core.manifests import Desired
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import CLUSTER_NAME_ENV, bodies, certificate_mount, cluster_name_env, conf_text, named
 from tui.core.ports import Kind, Object
 from tui.core.redaction import holds_secret
 from tui.core.survey import Survey
@@ -25,20 +24,21 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
     Raises UsageError for answers that do not fit the cluster, and for a conf with a secret: exports get committed.
     """
     answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
-    conf = conf_text(answers, survey)
+    wanted = desired(answers, survey)
     made: dict[str, str] = {}
-    if conf:
-        if holds_secret(conf):
-            raise UsageError(
-                _("The etcd.conf holds a secret, and an export is made to be committed."),
-                object="answers.toml, [etcd] conf",
-                remedy=_("Let the conf read it from a file (bearer_token_file, tls_key), then export again."),
-            )
-        written = bodies(answers, survey, conf)
+    if wanted:
+        for conf in wanted.confs:
+            if holds_secret(conf.text):
+                raise UsageError(
+                    _("{conf} holds a secret, and an export is made to be committed.").format(conf=conf.key),
+                    object="answers.toml, [etcd] conf",
+                    remedy=_("Let the conf read it from a file (bearer_token_file, tls_key), then export again."),
+                )
+        written = bodies(wanted, survey)
         for kind, body, _live in written:
             made[_manifest(kind, body)] = as_yaml(_plain(body))
         made["kustomization.yaml"] = _kustomization(written)
-        made["helm/values.yaml"] = _values(conf, cluster_name_env(answers, survey), mounts=_mounts(answers, survey))
+        made["helm/values.yaml"] = _values(wanted)
     for key in answers.views.create:
         view = view_catalogue.view(key)
         if not view.coming:
@@ -72,19 +72,18 @@ def _kustomization(written: tuple[tuple[Kind, Object, Object | None], ...]) -> s
     return as_yaml(document)
 
 
-def _mounts(answers: Answers, survey: Survey) -> bool:
-    return certificate_mount(answers, survey) is not None
-
-
-def _values(conf: str, env: Mapping[str, str], *, mounts: bool) -> str:
+def _values(wanted: Desired) -> str:
+    env = wanted.env
     lines = [
         "# " + _("Values for DataKit's Helm chart. Helm replaces lists: add these entries to those that you have."),
     ]
-    if mounts:
+    if wanted.mount is not None:
         lines.append(
             "# " + _("The chart cannot mount certificates: take them from /rootfs, or patch the DaemonSet after Helm.")
         )
-    values: Object = {"dkconfig": [{"name": CONF_KEY, "path": CONF_PATH, "value": conf}]}
+    values: Object = {}
+    if wanted.confs:
+        values["dkconfig"] = [{"name": conf.key, "path": conf.path, "value": conf.text} for conf in wanted.confs]
     if CLUSTER_NAME_ENV in env:  # the chart sets it from a value of its own (DataKit's chart of 2025-10)
         values["datakit"] = {"cluster_name_k8s": env[CLUSTER_NAME_ENV]}
     others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name != CLUSTER_NAME_ENV]

@@ -45,7 +45,7 @@ def holds(body: Object) -> bool:
 def let_go(body: Object) -> Object:
     """The body without the hold."""
     made = copy.deepcopy(body)
-    made["spec"].pop("updateStrategy", None)
+    made.get("spec", {}).pop("updateStrategy", None)
     return made
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tui.core import hold
 from tui.core.changes import SAME, Change, dry_run
 from tui.core.durations import about
 from tui.core.errors import UsageError
-from tui.core.manifests import HASH_ANNOTATION, applied_hash, keeping_template
+from tui.core.etcd_conf import KEY as CONF_KEY
+from tui.core.manifests import Desired, applied_hash, keeping_template, template_hash
 from tui.core.ports import DAEMON_SET, POD, Access, Cluster, Object
 from tui.core.prom import conf as prom_conf
 from tui.core.survey import AgentPod, Survey
@@ -57,56 +58,54 @@ class RolloutPlan:
 
 
 def decide(
-    cluster: Cluster, survey: Survey, conf: str, changes: tuple[Change, ...], options: RolloutOptions
+    cluster: Cluster, survey: Survey, wanted: Desired, changes: tuple[Change, ...], options: RolloutOptions
 ) -> tuple[tuple[Change, ...], RolloutPlan]:
-    """The changes as they come out under these options, and how. `changes` end with the DaemonSet's.
+    """The changes as they come out under these options, and how.
 
     Raises UsageError for options that do not fit this change or this cluster.
     """
-    *others, change = changes
+    change = next((change for change in changes if change.rolls), None)
+    if change is None:
+        return changes, RolloutPlan()
     live = survey.datakit.object
-    ours, on_delete = hold.is_ours(live), hold.strategy(live) == hold.ON_DELETE
-    on_delete = on_delete and not ours
-    few = _keeping_template(cluster, survey, conf, change)
-    back = _back_to_the_templates_text(live, change)
+    ours = hold.is_ours(live)
+    on_delete = hold.strategy(live) == hold.ON_DELETE and not ours
+    few = _keeping_template(cluster, survey, wanted, change)
     pods: tuple[AgentPod, ...] = ()
     notes: list[str] = []
-    if options.only_etcd_nodes or back:
+    if options.only_etcd_nodes or _back_to_the_templates_text(live, change):
         pods = _etcd_pods(survey)
-        _refuse_more_than_few(survey, conf, few, pods, on_delete)
+        _refuse_more_than_few(survey, wanted, few, pods, on_delete)
         change = few or change
-    if all(each.verb == SAME for each in (*others, change)) and not ours:
+    if all(each.verb == SAME for each in _with(changes, change)) and not ours:
         pods = ()
     restarts = change.restarts or bool(pods) or ours
-    if on_delete and options.delete_pods and change.restarts and not pods:
+    if options.delete_pods and on_delete and change.restarts and not pods:
         pods = survey.datakit.pods
     elif options.delete_pods and not on_delete:
         notes.append(_("The update strategy is RollingUpdate: the controller restarts the pods by itself."))
     first, held = "", False
     if options.one_node_first and restarts:
         chosen = _first(survey)
-        first = chosen.node
-        rest = tuple(pod for pod in pods if pod != chosen)
-        if not pods and not on_delete:
-            held = True
+        first, held = chosen.node, not pods and not on_delete
+        if held:
             change = dry_run(cluster, change.kind, hold.holding(change.body), change.live)
             notes.append(_held_note(change))
-        pods = (chosen, *rest)
-    plan = RolloutPlan(
-        restarts,
-        first,
-        held,
-        pods,
-        few is not None and few.verb != SAME and bool(_etcd_pods(survey)) and not _elects(survey, conf),
-        on_delete,
-        tuple(notes),
-    )
-    return (*others, change), plan
+        pods = (chosen, *(pod for pod in pods if pod != chosen))
+    may_be_few = few is not None and few.verb != SAME and bool(_etcd_pods(survey)) and not _elects(survey, wanted)
+    plan = RolloutPlan(restarts, first, held, pods, may_be_few, on_delete, tuple(notes))
+    return _with(changes, change), plan
 
 
-def _keeping_template(cluster: Cluster, survey: Survey, conf: str, change: Change) -> Change | None:
-    """The DaemonSet's change without a change of its pod template, None where more than the conf's text differs."""
-    if change.live is None:
+def _with(changes: tuple[Change, ...], daemon_set: Change) -> tuple[Change, ...]:
+    """The changes with this one as the DaemonSet's."""
+    return tuple(daemon_set if change.rolls else change for change in changes)
+
+
+def _keeping_template(cluster: Cluster, survey: Survey, wanted: Desired, change: Change) -> Change | None:
+    """The DaemonSet's change without a change of its pod template, None where more than etcd.conf's text differs."""
+    there = (survey.conf or {}).get("data") or {}
+    if change.live is None or any(conf.key != CONF_KEY and there.get(conf.key) != conf.text for conf in wanted.confs):
         return None
     if not change.restarts:
         return change
@@ -120,34 +119,33 @@ def _keeping_template(cluster: Cluster, survey: Survey, conf: str, change: Chang
 def _back_to_the_templates_text(live: Object, change: Change) -> bool:
     """Whether the conf goes back to the text of the pod template, past one that only etcd's nodes got: no change of
     the template tells the controller of it."""
-    wanted = change.body["spec"]["template"]["metadata"]["annotations"].get(HASH_ANNOTATION)
-    there = (live["spec"]["template"].get("metadata", {}).get("annotations") or {}).get(HASH_ANNOTATION)
-    gone = applied_hash(live) and "annotations" not in change.body["metadata"]
-    return bool(gone and wanted == there and not change.restarts)
+    gone = bool(applied_hash(live)) and not applied_hash(change.body)
+    return gone and template_hash(change.body) == template_hash(live) and not change.restarts
 
 
 def _etcd_pods(survey: Survey) -> tuple[AgentPod, ...]:
     return tuple(pod for pod in survey.datakit.pods if pod.node in survey.etcd_nodes)
 
 
-def _elects(survey: Survey, conf: str) -> bool:
+def _elects(survey: Survey, wanted: Desired) -> bool:
     """Whether the elected DataKit collects, on whichever node it is."""
-    found = prom_conf.load(conf, dict(survey.datakit.env)).inputs
+    text = next((conf.text for conf in wanted.confs if conf.key == CONF_KEY), "")
+    found = prom_conf.load(text, dict(survey.datakit.env)).inputs
     return bool(survey.datakit.env.get("ENV_ENABLE_ELECTION")) and any(each.election for each in found)
 
 
 def _refuse_more_than_few(
-    survey: Survey, conf: str, few: Change | None, pods: Sequence[AgentPod], on_delete: bool
+    survey: Survey, wanted: Desired, few: Change | None, pods: Sequence[AgentPod], on_delete: bool
 ) -> None:
     where = f"DaemonSet {survey.datakit.namespace}/{survey.datakit.name}"
     if few is None and not on_delete:
         raise UsageError(
-            _("More than the conf's text changes, so every DataKit pod restarts."),
+            _("More than the text of etcd.conf changes, so every DataKit pod restarts."),
             object=where,
             why=_("The DaemonSet's pod template differs as well; `plan` shows how."),
             remedy=_("Leave --only-etcd-nodes out; --one-node-first tries the change on one node."),
         )
-    if _elects(survey, conf):
+    if _elects(survey, wanted):
         raise UsageError(
             _("Under election any DataKit may collect etcd, so every pod needs the new conf."),
             object=where,
@@ -264,7 +262,3 @@ def _scaled(value: Any, pods: int) -> int:
         return math.ceil(pods * int(value[:-1]) / 100)
     return int(value)
 
-
-def resumed(options: RolloutOptions, *, only_etcd_nodes: bool) -> RolloutOptions:
-    """The options of an apply that goes on with one that restarted the pods of etcd's nodes alone."""
-    return replace(options, only_etcd_nodes=options.only_etcd_nodes or only_etcd_nodes)

@@ -179,7 +179,7 @@ class Session:
     @property
     def applied_is_stale(self) -> bool:
         """Whether the answers give another conf, or another certificate choice, than the plan that was applied."""
-        from tui.core.plan import conf_text
+        from tui.core.desired import conf_text
 
         if self.plan is None or self.survey is None:
             return False
