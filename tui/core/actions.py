@@ -182,8 +182,10 @@ def _bring_out(
         stop_if(cancelled)
         live = cluster.get(DAEMON_SET, change.namespace, change.name)
         live = write(cluster, dry_run(cluster, DAEMON_SET, hold.let_go(change.body), live), journal, on_event).object
-    follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
-    for pod in journal.receipt.pods:
+    pods = journal.receipt.pods
+    if not pods or any(pod.template for pod in pods):
+        follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
+    for pod in pods:
         if pod.state == PENDING:
             journal.pod(replace(pod, state=WRITTEN))  # the controller took it along
     rolled_out(journal, change)
