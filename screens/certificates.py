@@ -28,6 +28,7 @@ from tui.widgets.step_screen import StepScreen, assemble, facts
 
 DAY_S = 86_400
 SOON_S = 30 * DAY_S
+MOST_OTHERS = 20  # nodes without etcd that are looked at
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class CertificatesScreen(StepScreen):
             self._all(_("cannot be looked at before it is mounted"))
             return
         backend, datakit = self.backend, survey.datakit
-        pods = sorted(datakit.pods, key=lambda pod: (pod.node not in survey.etcd_nodes, pod.node))
+        pods = self._pods
         for number, pod in enumerate(pods, 1):
             self.working.start(_("Looking at {node}, {n} of {all}").format(node=pod.node, n=number, all=len(pods)))
 
@@ -254,8 +255,15 @@ class CertificatesScreen(StepScreen):
         self.refresh_frame()
 
     def _all(self, why: str) -> None:
-        self.nodes = {pod.node: why for pod in self._survey.datakit.pods}
+        self.nodes = {pod.node: why for pod in self._pods}
         self._show_nodes()
+
+    @property
+    def _pods(self) -> list[AgentPod]:
+        """The pods that are looked at: those beside etcd, and a few of the others where there are many."""
+        beside = [pod for pod in self._survey.datakit.pods if pod.node in self._survey.etcd_nodes]
+        others = [pod for pod in self._survey.datakit.pods if pod.node not in self._survey.etcd_nodes]
+        return beside + others[:MOST_OTHERS]
 
     @property
     def _everywhere(self) -> bool:
@@ -268,9 +276,8 @@ class CertificatesScreen(StepScreen):
         parts: list[str | tuple[str, str] | Content] = []
         head = fit(_("Node"), 18) + fit(_("CA"), 6) + fit(_("Cert."), 6) + fit(_("Key"), 6) + fit(_("Pair"), 6)
         parts += [(head + _("etcd answers"), muted()), "\n"]
-        pods = sorted(survey.datakit.pods, key=lambda pod: (pod.node not in survey.etcd_nodes, pod.node))
         best: NodeCertificates | None = None
-        for pod in pods:
+        for pod in self._pods:
             seen = self.nodes.get(pod.node)
             needed = pod.node in survey.etcd_nodes or self._everywhere
             parts.append(fit(pod.node, 18))
@@ -281,6 +288,9 @@ class CertificatesScreen(StepScreen):
             else:
                 best = best or (seen if seen.cert.certificates else None)
                 parts += [*self._row(seen, needed), "\n"]
+        if more := len(survey.datakit.pods) - len(self._pods):
+            text = ngettext("{n} more node is not looked at", "{n} more nodes are not looked at", more).format(n=more)
+            parts += [(text, muted()), "\n"]
         if best is not None:
             parts += ["\n", self._certificate(best)]
         lacking = self._lacking()

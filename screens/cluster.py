@@ -28,7 +28,8 @@ class ClusterScreen(StepScreen):
         "## Cluster and namespace\n\n"
         "- **Contexts** are those of the kubeconfig (`--kubeconfig`, `$KUBECONFIG`, `~/.kube/config`).\n"
         "- DataKit is found by its container, in every namespace that you may list; `--namespace` narrows it.\n"
-        "- **Rights** are asked of the API server one by one. With reading alone you can verify, but not apply.\n\n"
+        "- **Rights** are those of your roles here; the review asks for each by itself. With reading alone you can"
+        " verify, but not apply.\n\n"
         "A credential plugin that wants to prompt cannot do so here: log in first (`kubectl get nodes`)."
     )
 
@@ -129,7 +130,6 @@ class ClusterScreen(StepScreen):
 
         def look() -> tuple[Cluster, list[DataKit]]:
             cluster = backend.clusters().connect(wanted.name)
-            cluster.version()
             return cluster, find_datakit(cluster, namespace)
 
         self.session.cluster, self.session.datakits = await in_thread(look)
@@ -153,7 +153,7 @@ class ClusterScreen(StepScreen):
         if cluster is None:
             return
         self.working.start(_("Looking at nodes, etcd, the conf and your rights"))
-        found = await in_thread(lambda: survey(cluster, datakit))
+        found = await in_thread(lambda: survey(cluster, datakit, reviews=False))
         self.session.survey = found
         answers = self.given.answers if self.given.resume else None
         self.given.resumed = answers is not None

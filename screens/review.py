@@ -24,6 +24,7 @@ from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 
+MOST_NODES = 30  # of a rollout on the screen
 VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
 
 
@@ -307,8 +308,14 @@ class ReviewScreen(StepScreen):
                 (_("{updated} of {all} nodes").format(updated=state.updated, all=state.desired), "bold"),
                 ", " + _("{n} available").format(n=state.available) + "\n",
             ]
-            for node, what in state.pods.items():
+            # Of thousands those that are not ready tell how it goes.
+            waiting = {node: what for node, what in state.pods.items() if what != _("ready")}
+            shown = list((state.pods if len(state.pods) <= MOST_NODES else waiting).items())[:MOST_NODES]
+            for node, what in shown:
                 parts += [fit(node, 20), (what, muted()), "\n"]
+            if more := len(state.pods) - len(shown):
+                text = ngettext("and {n} more node", "and {n} more nodes", more).format(n=more)
+                parts += [(text, muted()), "\n"]
         if not self._applying and self._done and receipt is not None:
             parts = [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n", *parts]
             if receipt.path is not None:

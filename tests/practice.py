@@ -143,8 +143,12 @@ class Practice:
 
 
 @contextlib.contextmanager
-def practice(folder: Path, *arguments: str, interval: str = "2s", stand_in: bool = True) -> Iterator[Practice]:
-    """A lab as `datakit-wizard lab --interval 2s` starts it; with `stand_in` as if no etcd were on PATH."""
+def practice(
+    folder: Path, *arguments: str, interval: str = "2s", stand_in: bool = True, mesh: bool = False
+) -> Iterator[Practice]:
+    """A lab as `datakit-wizard lab --interval 2s` starts it; with `stand_in` as if no etcd were on PATH, and without
+    its mesh unless it is asked for.
+    """
     home = folder / "home"
     temporary = folder / "tmp"
     for one in (home, temporary):
@@ -159,6 +163,7 @@ def practice(folder: Path, *arguments: str, interval: str = "2s", stand_in: bool
         "LANG": "C.UTF-8",
     }
     command = [sys.executable, "-m", "tui.cli", "lab", "--interval", interval, *arguments]
+    command += [] if mesh else ["--no-mesh"]
     with (folder / "lab.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environ, start_new_session=True

@@ -78,6 +78,9 @@ def _lab_flags(parser: argparse.ArgumentParser, interval_s: float) -> None:
     )
     parser.add_argument("--seed", type=int, default=None, metavar="N", help=_("make the values repeatable"))
     parser.add_argument("--fault", action="append", default=[], metavar="NAME", help=_("start with this fault"))
+    parser.add_argument(
+        "--no-mesh", action="store_false", dest="mesh", help=_("without Istio and Bookinfo: nothing but DataKit runs")
+    )
 
 
 def _demo(demo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -136,8 +139,28 @@ def _answers_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--filename", required=True, metavar="FILE", help=_("answers file, - for stdin"))
 
 
+def _rollout_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(_("how the change comes out"))
+    group.add_argument(
+        "--one-node-first",
+        action="store_true",
+        help=_("one etcd node gets it alone; the others follow when its series were seen to arrive"),
+    )
+    group.add_argument(
+        "--only-etcd-nodes",
+        action="store_true",
+        help=_("where only the text of etcd.conf changes: restart the DataKit pods of etcd's nodes alone"),
+    )
+    group.add_argument(
+        "--delete-pods",
+        action="store_true",
+        help=_("where the update strategy is OnDelete: delete the DataKit pods, one by one"),
+    )
+
+
 def _plan(plan: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
     _answers_file(plan)
+    _rollout_flags(plan)
     plan.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help=_("form of the plan"))
 
 
@@ -152,6 +175,7 @@ def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> 
         metavar="FIELD",
         help=_("take this one field from its owner; plan names it"),
     )
+    _rollout_flags(apply)
 
 
 def _undo(undo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:

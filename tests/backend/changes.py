@@ -138,7 +138,10 @@ def add_pod(cluster: KubernetesCluster, live: Object, node: str) -> None:
     }
     create(cluster, POD, metadata["namespace"], name, body, "kube-controller-manager")
     path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{name}"
-    _patch_status(cluster, path, {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]})
+    state = {"name": "datakit", "ready": True, "restartCount": 0, "image": container["image"], "imageID": ""}
+    running = {**state, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [running]}
+    _patch_status(cluster, path, ready)
 
 
 def _patch_status(cluster: KubernetesCluster, path: str, status: Object) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from control_planes import ControlPlane
 
-from tui.backend import cluster as gateway
+from tui.backend import lists
 from tui.backend.api_errors import CredentialsRefusedError
 from tui.backend.cluster import KubernetesCluster
 from tui.core.errors import (
@@ -27,6 +27,7 @@ from tui.core.errors import (
     WizardError,
 )
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, NAMESPACE, NODE, POD, SECRET, Access, Cluster, Kind, Object
+from tui.core.survey import granted_by_rules
 
 ROLE = Kind("rbac.authorization.k8s.io/v1", "Role", "roles")
 ROLE_BINDING = Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
@@ -128,7 +129,7 @@ class TestReads:
         assert admin.list(DAEMON_SET, namespace) == []
 
     def test_a_list_in_pages(self, admin: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gateway, "_PAGE", 2)
+        monkeypatch.setattr(lists, "_PAGE", 2)
         names = [f"cm-{i}" for i in range(5)]
         for name in names:
             write(admin, namespace, {"k": name}, name=name)
@@ -137,6 +138,33 @@ class TestReads:
         assert found["cm-3"]["kind"] == "ConfigMap"
         assert found["cm-3"]["apiVersion"] == "v1"
         assert found["cm-3"]["data"] == {"k": "cm-3"}
+
+    @pytest.mark.parametrize(("sample", "whole", "with_metadata"), [(0, False, 0), (2, False, 2), (0, True, 6)])
+    def test_rows_in_pages(
+        self,
+        admin: Cluster,
+        namespace: str,
+        monkeypatch: pytest.MonkeyPatch,
+        sample: int,
+        whole: bool,
+        with_metadata: int,
+    ) -> None:
+        """What kubectl prints, in pages; metadata in the first rows alone, in all or in none."""
+        monkeypatch.setattr(lists, "_PAGE", 2)
+        monkeypatch.setattr(lists, "_ROWS", 3)
+        for number in range(6):
+            write(admin, namespace, {"a": "1", "b": "2"}, name=f"cm-{number}", metadata={"labels": {"tier": "x"}})
+        rows = admin.table(CONFIG_MAP, namespace, labels="tier=x", sample=sample, whole=whole)
+        assert [(row.name, int(row.cells["Data"])) for row in rows] == [(f"cm-{number}", 2) for number in range(6)]
+        found = [row.metadata for row in rows if row.metadata]
+        assert len(found) == with_metadata
+        assert all(each["labels"] == {"tier": "x"} and "managedFields" not in each for each in found)
+
+    def test_rules_say_what_one_may(self, admin: Cluster, namespace: str) -> None:
+        answer = admin.rules(namespace)
+        assert answer["incomplete"] is False
+        access = Access("patch", DAEMON_SET, namespace, "datakit")
+        assert granted_by_rules(admin, [access], namespace) == admin.allowed([access]) == [True]
 
     def test_selectors(self, admin: Cluster, namespace: str) -> None:
         write(admin, namespace, {}, name="a", metadata={"labels": {"tier": "x"}})

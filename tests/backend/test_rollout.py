@@ -21,7 +21,7 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
-from tui.core.ports import POD, Kind, Object, Rollout
+from tui.core.ports import POD, Kind, Object, Rollout, Row
 
 SNAPSHOTS: dict[str, dict[str, list[dict[str, Any]]]] = recorded("rollouts.json")
 PODS: dict[str, Any] = recorded("pod_states.json")
@@ -110,7 +110,9 @@ class FakeCluster:
         self.selectors: list[str] = []
         self.gets = 0
 
-    def get(self, _kind: Kind, _namespace: str, _name: str) -> Object:
+    def get(self, kind: Kind, _namespace: str, name: str) -> Object:
+        if kind == POD:
+            return next(pod for pod in self.pods if pod["metadata"]["name"] == name)
         self.gets += 1
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         if isinstance(state, Exception):
@@ -121,12 +123,22 @@ class FakeCluster:
         assert namespace == "datakit"
         if kind.kind == "Event":
             return [each for each in self.warnings if f"involvedObject.name={each['of']},type=Warning" == fields]
-        assert kind == POD
+        raise AssertionError(f"a list of {kind.plural}: pods are read as rows")
+
+    def table(self, kind: Kind, namespace: str, *, labels: str = "", sample: int = 0, whole: bool = False) -> list[Row]:
+        assert (kind, namespace, whole) == (POD, "datakit", True)
         self.listed.set()
         if not self.pods_granted:
             raise ForbiddenError("no")
         self.selectors.append(labels)
-        return self.pods
+        return [self.row(pod) for pod in self.pods]
+
+    def row(self, pod: Object) -> Row:
+        name, status = pod["metadata"]["name"], pod["status"]
+        ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
+        going = bool(pod["metadata"].get("deletionTimestamp"))
+        cells = {"Name": name, "Ready": f"{int(ready)}/1", "Node": pod["spec"].get("nodeName", "<none>")}
+        return Row({**cells, "Status": "Terminating" if going else status.get("phase", "")}, pod["metadata"])
 
     def log(self, _namespace: str, pod: str, container: str, *, lines: int, previous: bool = False) -> str:
         if (pod, container, previous) not in self.logs:

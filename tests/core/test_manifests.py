@@ -214,4 +214,4 @@ def test_a_key_comes_before_its_mount_and_goes_after_it() -> None:
 
 
 def survey_of(found: DataKit, config_map: Object | None) -> Survey:
-    return Survey("lab", "https://k", "me", "uid", "v1", found, (), discover([], []), config_map, (), "lab")
+    return Survey("lab", "https://k", "me", "uid", "v1", found, discover([], []), config_map, (), "lab")

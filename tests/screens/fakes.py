@@ -35,10 +35,16 @@ from tui.core.ports import (
     NodeCertificates,
     Object,
     Rollout,
+    Row,
     Series,
     Workspace,
 )
 from tui.core.prom.collector import Scrape
+from tui.core.survey import DataKit, wanted_rights
+from tui.lab.apiserver.labels import parse
+
+# The class below has a method `list`, so its annotations cannot say it.
+Rows = list[Row]
 
 SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "etcd-3.4.txt"
 API_KEY = "sk_planted_0123456789abcdef"
@@ -274,6 +280,23 @@ class World:
             )
 
 
+def _row(item: Object) -> Row:
+    """An object as `kubectl get -o wide` shows it, as far as the wizard reads it."""
+    metadata, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
+    cells: dict[str, Any] = {"Name": metadata["name"]}
+    if item["kind"] == "Node":
+        info = status.get("nodeInfo", {})
+        cells |= {"Version": info.get("kubeletVersion", ""), "OS-Image": info.get("osImage", "")}
+        cells |= {"Internal-IP": status["addresses"][0]["address"]}
+        roles = [label.rpartition("/")[2] for label in metadata["labels"] if label.startswith("node-role.")]
+        cells |= {"Roles": ",".join(roles) or "<none>"}
+    if item["kind"] == "Pod":
+        states = status.get("containerStatuses", [])
+        ready = f"{sum(each['ready'] for each in states)}/{len(states)}"
+        cells |= {"Ready": ready, "Status": status.get("phase", ""), "Node": spec.get("nodeName", "<none>")}
+    return Row(cells, metadata)
+
+
 class FakeCluster:
     """ports.Cluster over the world's objects."""
 
@@ -291,6 +314,8 @@ class FakeCluster:
 
     def _check(self, verb: str, kind: Kind, namespace: str, name: str = "", subresource: str = "") -> None:
         self.world.gate()
+        if self.world.connect_error is not None:
+            raise self.world.connect_error
         access = Access(verb, kind, namespace, name, subresource)
         if not self._may(access):
             raise ForbiddenError(
@@ -305,8 +330,6 @@ class FakeCluster:
 
     def version(self) -> str:
         self.world.gate()
-        if self.world.connect_error is not None:
-            raise self.world.connect_error
         return "v1.36.2"
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object:
@@ -318,13 +341,25 @@ class FakeCluster:
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> list[Object]:
         self._check("list", kind, namespace)
-        wanted = dict(pair.split("=") for pair in labels.split(",") if pair)
+        wanted = parse(labels)
         found = [
             copy.deepcopy(item)
             for (kind_name, where, _name), item in self.world.objects.items()
             if kind_name == kind.kind and (not namespace or where == namespace)
         ]
-        return [i for i in found if all((i["metadata"].get("labels") or {}).get(k) == v for k, v in wanted.items())]
+        return [item for item in found if wanted(item["metadata"].get("labels") or {})]
+
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False) -> Rows:
+        return [_row(item) for item in self.list(kind, namespace, labels=labels)]
+
+    def rules(self, namespace: str) -> Object:
+        daemon_set = self.world.objects["DaemonSet", "datakit", "datakit"]
+        rules = []
+        for access in wanted_rights(DataKit(namespace, "datakit", "datakit", "", daemon_set)):
+            if self._may(access):
+                resource = access.kind.plural + (f"/{access.subresource}" if access.subresource else "")
+                rules.append({"verbs": [access.verb], "apiGroups": [access.kind.group], "resources": [resource]})
+        return {"resourceRules": rules, "incomplete": False}
 
     def apply(
         self,

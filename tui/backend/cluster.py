@@ -21,24 +21,24 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.client.rest import RESTClientObject, should_bypass_proxies
 from kubernetes.dynamic import DynamicClient
 
-from tui.backend import exec_stream, rollout
+from tui.backend import exec_stream, lists, rollout
 from tui.backend.api_errors import CredentialsRefusedError, connection_error, status_error
 from tui.backend.endpoint import Endpoint, without_userinfo
 from tui.backend.exec_credentials import Credential
 from tui.backend.identity import Identity, validity_problem
 from tui.backend.watch import WatchStream
-from tui.core.errors import NotFoundError, RefusedError, StaleError, UnreachableError, UsageError
-from tui.core.ports import POD, Access, Applied, ExecResult, Kind, Object, Rollout
+from tui.core.errors import NotFoundError, RefusedError, UnreachableError, UsageError
+from tui.core.ports import POD, Access, Applied, ExecResult, Kind, Object, Rollout, Row
 from tui.i18n import _
 
 _TIMEOUT_S = (5, 30)  # to connect, and between two reads
-_PAGE = 500
 _WATCH_SILENCE_S = 90  # bookmarks come each minute: longer silence is a dead peer
 _MOST_RETRY_AFTER_S = 5.0
 _USER_AGENT = "datakit-wizard"
 
 # The class below has a method `list`, so its annotations cannot say it.
 Objects = list[Object]
+Rows = list[Row]
 Query = list[tuple[str, str]]
 Verdicts = list[bool]
 
@@ -101,25 +101,19 @@ class KubernetesCluster:
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """All objects of a kind in one namespace or (namespace "") in all, fetched in pages of 500."""
-        selectors = [(key, value) for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value]
-        for last in (False, False, True):
-            try:
-                return self._pages(kind, namespace, selectors)
-            except StaleError:  # 410: the list changed too much between two pages; begin again
-                if last:
-                    raise
-        raise AssertionError
+        return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
 
-    def _pages(self, kind: Kind, namespace: str, selectors: Query) -> Objects:
-        found: Objects = []
-        token = ""
-        while True:
-            query = [*selectors, ("limit", str(_PAGE))] + ([("continue", token)] if token else [])
-            page, _warnings = self._ask("get", _path(kind, namespace), _named(kind, namespace), query=query)
-            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or []]
-            token = (page.get("metadata") or {}).get("continue") or ""
-            if not token:
-                return found
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False) -> Rows:
+        """All objects of a kind as rows of `kubectl get -o wide`; the first `sample`, or the `whole`, with metadata.
+
+        Of 5,000 pods the rows are 0.7 MB, their metadata 20 MB more, the pods themselves 34 MB (kube-apiserver 1.36).
+        """
+        ask = self._page_of(kind, namespace, lists.TABLE)
+        return lists.rows(ask, lists.selectors(labels), sample=sample, whole=whole)
+
+    def _page_of(self, kind: Kind, namespace: str, accept: str = "") -> lists.Ask:
+        path, object = _path(kind, namespace), _named(kind, namespace)
+        return lambda query: self._ask("get", path, object, query=query, accept=accept)[0]
 
     def apply(
         self,
@@ -214,6 +208,15 @@ class KubernetesCluster:
             verdicts.append(bool(answer.get("status", {}).get("allowed")))
         return verdicts
 
+    def rules(self, namespace: str) -> Object:
+        """What one may do in a namespace, in one request; `incomplete` where not every authorizer can tell."""
+        path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+        spec = {"namespace": namespace}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": spec}
+        answer, _warnings = self._ask("post", path, "selfsubjectrulesreviews", body=body)
+        status: Object = answer.get("status") or {}
+        return status
+
     def wait_rollout(
         self,
         namespace: str,
@@ -304,6 +307,7 @@ class KubernetesCluster:
         query: Sequence[tuple[str, str]] = (),
         content_type: str = "application/json",
         writing: bool = False,
+        accept: str = "",
     ) -> tuple[Object, tuple[str, ...]]:
         """One request with its whole JSON answer, and the warnings in the answer's headers."""
         response = self._send(
@@ -315,6 +319,7 @@ class KubernetesCluster:
             content_type=content_type,
             writing=writing,
             whole=True,
+            accept=accept,
         )
         try:
             answer = json.loads(response.data)
@@ -336,6 +341,7 @@ class KubernetesCluster:
         content_type: str = "application/json",
         writing: bool = False,
         whole: bool = False,
+        accept: str = "",
         timeout_s: tuple[float, float] | None = None,
     ) -> urllib3.HTTPResponse:
         """Send one request; a read whose kept-alive connection had died, or whose credential had expired, once more."""
@@ -347,7 +353,7 @@ class KubernetesCluster:
                     path,
                     body=body,
                     query_params=list(query),
-                    header_params={"Accept": "application/json, */*"},
+                    header_params={"Accept": accept or "application/json, */*"},
                     content_type=content_type,
                     serialize=False,
                     _request_timeout=timeout_s or _TIMEOUT_S,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
-from tui.core.ports import Object
+from tui.core.errors import NotFoundError
+from tui.core.ports import POD, Kind, Object, Row
 from tui.i18n import _, ngettext
 
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+_METADATA = ("name", "namespace", "uid", "labels", "ownerReferences", "deletionTimestamp")
+_WHOLE = 20  # maxUnavailable is one on most clusters; where it is more, a few tell what is the matter
 # The kubelet's reasons that do not pass by themselves (pkg/kubelet, 1.36).
 _FAILURES = frozenset(
     {
@@ -24,6 +27,40 @@ _FAILURES = frozenset(
         "RunContainerError",
     }
 )
+
+
+class Reads(Protocol):
+    """What this module asks of a cluster."""
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
+
+    def table(
+        self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False
+    ) -> Sequence[Row]: ...
+
+
+def listed(cluster: Reads, namespace: str, labels: str) -> list[Object]:
+    """The pods that `labels` select, as far as a rollout needs them: rows with metadata, for there may be thousands.
+
+    Only of those that are not ready the whole object is read, and of no more than a few: `_WHOLE`.
+    """
+    found = []
+    left = _WHOLE
+    for row in cluster.table(POD, namespace, labels=labels, whole=True):
+        metadata = row.metadata or {}
+        kept = {key: metadata[key] for key in _METADATA if key in metadata}
+        ready, _slash, containers = str(row.cells.get("Ready", "")).partition("/")
+        status = str(row.cells.get("Status", ""))
+        if left and (status != "Running" or ready != containers):
+            left -= 1
+            with suppress(NotFoundError):  # it went meanwhile
+                found.append(cluster.get(POD, namespace, row.name))
+            continue
+        node = str(row.cells.get("Node", ""))
+        state = {"type": "Ready", "status": str(status == "Running" and ready == containers)}
+        spec = {} if node == "<none>" else {"nodeName": node}
+        found.append({"metadata": kept, "spec": spec, "status": {"phase": status, "conditions": [state]}})
+    return found
 
 
 def selector(label_selector: Object) -> str:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tui.backend.pods import containers, failures, is_ready, new_pods, node_of, node_states, reason_of, selector
+from tui.backend.pods import containers, failures, is_ready, listed, new_pods, node_of, node_states, reason_of, selector
 from tui.core.errors import (
     DeadlineError,
     ForbiddenError,
@@ -23,7 +23,7 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
-from tui.core.ports import DAEMON_SET, POD, Kind, Object, Rollout
+from tui.core.ports import DAEMON_SET, Kind, Object, Rollout
 from tui.core.redaction import strike_secrets
 from tui.i18n import _
 
@@ -270,7 +270,7 @@ class _Pods:
         if not self._granted or not due:
             return self._states
         try:
-            listed = self._cluster.list(POD, self._namespace, labels=selector(daemonset["spec"]["selector"]))
+            found = listed(self._cluster, self._namespace, selector(daemonset["spec"]["selector"]))
         except ForbiddenError:
             self._granted = False
             return self._states
@@ -282,7 +282,7 @@ class _Pods:
         uid = daemonset["metadata"].get("uid")
         self.found = [
             pod
-            for pod in listed
+            for pod in found
             if any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences") or [])
         ]
         self._states = node_states(self.found, daemonset)

@@ -41,6 +41,7 @@ def lab(options: argparse.Namespace) -> int:
             objects_only=options.objects_only or 0,
             interval_s=options.interval,
             seed=options.seed,
+            mesh=options.mesh,
             faults=tuple(options.fault),
             bare=options.bare,
             users=tuple(options.user),
@@ -153,6 +154,7 @@ class _Lab:
         command = [sys.executable, "-P", "-m", "tui.cli", "lab", "--nodes", str(options.nodes)]
         command += ["--interval", f"{options.interval}s"]
         command += ["--seed", str(options.seed)] if options.seed is not None else []
+        command += [] if options.mesh else ["--no-mesh"]
         for fault in options.fault:
             command += ["--fault", fault]
         with tempfile.TemporaryFile() as log:

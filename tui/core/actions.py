@@ -86,7 +86,7 @@ def apply(
             # Going on with the receipt of what was broken off keeps what was there before it, for one undo.
             on_event(Event(_("Receipt"), _("goes on with what was begun at {time}").format(time=earlier.started)))
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
-        journal = Journal(store, _with_pods(receipt, plan))
+        journal = Journal(store, _with_pods(cluster, receipt, plan))
         try:
             if not _write_objects(cluster, plan, journal, on_event, cancelled, look, go_on):
                 return journal.save(replace(journal.receipt, finished=now()))
@@ -114,16 +114,18 @@ def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endp
     )
 
 
-def _with_pods(receipt: Receipt, plan: Plan) -> Receipt:
+def _with_pods(cluster: Cluster, receipt: Receipt, plan: Plan) -> Receipt:
     """The receipt with the pods that are to be deleted: noted before anything is written, so that what is there now is
     told from what came up since. Where nothing differs, those that an earlier apply noted stay as they are."""
-    if not changed(plan.changes):
+    if not changed(plan.changes) or not plan.rollout.pods:
         return receipt
     template = any(change.restarts for change in plan.changes)
+    there = canary.pods_there(cluster, plan.survey.datakit.object)
     for pod in plan.rollout.pods:
+        name, uid = there.get(pod.node, (pod.name, ""))
         known = next((each for each in receipt.pods if each.node == pod.node), None)
-        before = known.before if known else pod.uid
-        receipt = receipt.with_pod(PodStep(pod.node, pod.name, pod.uid, before, template=template))
+        before = known.before if known else uid
+        receipt = receipt.with_pod(PodStep(pod.node, name, uid, before, template=template))
     return receipt
 
 

@@ -11,6 +11,7 @@ from tui.core.checks.facts import Facts, newest_ms
 from tui.core.errors import CancelledError, NotFoundError, StaleError, WizardError
 from tui.core.ports import POD, Cluster, Object, Series
 from tui.core.receipts import UNDONE, WRITTEN, PodStep
+from tui.core.survey import selector
 from tui.core.writes import ROLLOUT_SECONDS_PER_POD, Cancelled, Event, Journal, OnEvent, progress, stop_if
 from tui.i18n import _
 
@@ -33,9 +34,31 @@ def unproven(node: str) -> Sight:
     return Sight(node, False, _("whether its series arrive could not be looked at"))
 
 
+def never(_sight: Sight) -> bool:
+    """Whatever is seen, the others wait for the word."""
+    return False
+
+
+def always(_sight: Sight) -> bool:
+    """The word was given already."""
+    return True
+
+
 def when_arrived(sight: Sight) -> bool:
     """Go on where the series were seen, and only there."""
     return sight.arrived
+
+
+def pods_there(cluster: Cluster, daemon_set: Object) -> dict[str, tuple[str, str]]:
+    """Name and uid of the DaemonSet's pod on each node; those that are going away are left out."""
+    metadata = daemon_set["metadata"]
+    found = {}
+    for row in cluster.table(POD, metadata["namespace"], labels=selector(daemon_set), whole=True):
+        pod = row.metadata or {}
+        owned = any(owner.get("uid") == metadata["uid"] for owner in pod.get("ownerReferences") or [])
+        if owned and not pod.get("deletionTimestamp"):
+            found[str(row.cells.get("Node", ""))] = (row.name, str(pod.get("uid", "")))
+    return found
 
 
 def restart(
@@ -73,7 +96,7 @@ def restart(
     stop_if(cancelled)
     # A pod made before the controller knows the new template would get the old one.
     seen = wait({})
-    if seen:
+    if seen and pod.uid:
         try:
             cluster.delete(POD, namespace, pod.name, uid=pod.uid)
             on_event(Event(title, _("deleted, so that a new one comes")))

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from tui.core.changes import SAME
 from tui.core.checks.model import INFO, REQUIRED, Report, Result
 from tui.core.plan import Plan
-from tui.core.receipts import Receipt
+from tui.core.receipts import PodStep, Receipt
 from tui.i18n import N_, _, ngettext
 
 SCHEMA = "datakit-wizard/check/v1"
@@ -193,8 +193,14 @@ def plan_text(plan: Plan) -> str:
     }
     lines += [_("View {name}: {verb}").format(name=v.name, verb=words[v.verb]) for v in plan.views]
     lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
+    lines += [
+        _("deleted by this tool: pod {name} on {node}").format(name=pod.name, node=pod.node)
+        for pod in plan.rollout.pods
+    ]
     lines += list(plan.notes)
     lines.append(plan.cost)
+    if plan.rollout.may_be_few and not plan.rollout.pods:
+        lines.append(_("Only the text of etcd.conf changes: with --only-etcd-nodes the other nodes keep their pods."))
     return "\n".join(lines) + "\n"
 
 
@@ -227,6 +233,12 @@ def plan_document(plan: Plan) -> dict[str, object]:
             for change in plan.changes
         ],
         "views": [{"key": v.key, "name": v.name, "verb": v.verb, "uuid": v.uuid} for v in plan.views],
+        "rollout": {
+            "restarts": plan.rollout.restarts,
+            "first": plan.rollout.first,
+            "held": plan.rollout.held,
+            "deleted_pods": [{"node": pod.node, "pod": pod.name} for pod in plan.rollout.pods],
+        },
         "rights": [{"access": str(access), "granted": granted} for access, granted in plan.rights],
         "blockers": plan.blockers(),
         "cost": plan.cost,
@@ -237,12 +249,25 @@ def plan_document(plan: Plan) -> dict[str, object]:
 def receipt_text(receipt: Receipt) -> str:
     """What a receipt says was done, one line an object."""
     lines = [f"{step.kind} {step.namespace}/{step.name}: {_(STATES[step.state])}" for step in receipt.steps]
+    lines += [_pod_line(pod) for pod in receipt.pods]
+    if receipt.held:
+        lines.append(_("The rollout is held: one node has the change, the others wait for the word to go on."))
+    elif any(step.rollout == "waiting" for step in receipt.steps):
+        lines.append(_("The rollout was not watched to its end."))
     lines += [_("View {name}: {verb}").format(name=v.name, verb=_(STATES[v.state])) for v in receipt.views]
     if not lines:
         lines = [_("Nothing differed: nothing was written.")]
     if receipt.path:
         lines.append(_("Receipt: {path}").format(path=receipt.path))
     return "\n".join(lines) + "\n"
+
+
+def _pod_line(pod: PodStep) -> str:
+    """What became of a pod that we delete so that a new one comes; the right to `delete pods` was asked for it."""
+    told = {"written": N_("restarted (pod {name} was deleted)"), "undone": N_("back to what it had")}
+    text = _(told.get(pod.state, N_("to be restarted (pod {name})"))).format(name=pod.name)
+    line = _("DataKit on {node}: {what}").format(node=pod.node, what=text)
+    return f"{line}; {pod.message}" if pod.message else line
 
 
 STATES = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tui.core import sites
@@ -16,14 +16,16 @@ from tui.core.ports import (
     POD,
     Access,
     Cluster,
-    Kind,
     Object,
+    Row,
 )
 from tui.core.topology import Topology, discover, is_etcd_pod
 from tui.i18n import _
 
 CONFIG_MAP_NAME = "datakit-conf"
 CLUSTER_TAG = "cluster_name_k8s"
+# The labels and annotations that tell a distribution or a provider are on every node, so that a few will do.
+_NODES_SAMPLE = 100
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class AgentPod:
     node: str
     name: str
     ready: bool
-    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,6 @@ class Survey:
     uid: str
     version: str
     datakit: DataKit
-    nodes: tuple[Object, ...]
     topology: Topology
     conf: Object | None
     rights: tuple[tuple[Access, bool], ...]
@@ -113,23 +113,25 @@ def selector(daemon_set: Object) -> str:
 
 
 def agent_pods(cluster: Cluster, daemon_set: Object) -> tuple[AgentPod, ...]:
-    """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed."""
+    """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed.
+
+    They are read as rows, for there may be thousands. Rows name no owner: a DaemonSet's pods are those that its
+    selector matches and whose names begin with its own (generateName, of which the API server keeps 58 characters).
+    """
     metadata = daemon_set["metadata"]
+    begin = f"{metadata['name']}-"[:58]
     try:
-        pods = cluster.list(POD, metadata["namespace"], labels=selector(daemon_set))
+        rows = cluster.table(POD, metadata["namespace"], labels=selector(daemon_set))
     except ForbiddenError:
         return ()
     found = []
-    for pod in pods:
-        owners: list[Object] = pod["metadata"].get("ownerReferences", [])
-        if not any(owner.get("uid") == metadata.get("uid") for owner in owners):
+    for row in rows:
+        status, node = str(row.cells.get("Status", "")), str(row.cells.get("Node", ""))
+        if status == "Terminating" or not row.name.startswith(begin):
             continue
-        if pod["metadata"].get("deletionTimestamp"):
-            continue
-        conditions: list[Object] = pod.get("status", {}).get("conditions", [])
-        ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-        mine = pod["metadata"]
-        found.append(AgentPod(pod.get("spec", {}).get("nodeName", ""), mine["name"], ready, mine.get("uid", "")))
+        ready, _slash, containers = str(row.cells.get("Ready", "")).partition("/")
+        is_ready = status == "Running" and ready == containers
+        found.append(AgentPod("" if node == "<none>" else node, row.name, is_ready))
     return tuple(sorted(found, key=lambda pod: (pod.node, pod.name)))
 
 
@@ -227,29 +229,19 @@ def cluster_uid(cluster: Cluster) -> str:
         return cluster.server.removeprefix("https://").replace("/", "_").replace(":", "_")
 
 
-def survey(cluster: Cluster, datakit: DataKit) -> Survey:
-    """Look at everything that the plan depends on. Raises UnreachableError, or RefusedError where reading is denied."""
+def survey(cluster: Cluster, datakit: DataKit, *, reviews: bool = True) -> Survey:
+    """Look at everything that the plan depends on. Raises UnreachableError, or RefusedError where reading is denied.
+
+    With `reviews` each right is asked for by itself, which is the verdict; else one rules review has to do.
+    """
     notes: list[str] = []
     wanted = wanted_rights(datakit)
-    rights: tuple[tuple[Access, bool], ...] = tuple(zip(wanted, cluster.allowed(wanted), strict=True))
-    nodes = _list_or_note(
-        cluster,
-        NODE,
-        "",
+    granted = cluster.allowed(wanted) if reviews else granted_by_rules(cluster, wanted, datakit.namespace)
+    nodes = _or_note(
+        lambda: [node_of_row(row) for row in cluster.table(NODE, sample=_NODES_SAMPLE)],
         notes,
         _("Nodes may not be listed: where etcd runs is a guess, and counts are of pods."),
     )
-    system_pods = _list_or_note(
-        cluster,
-        POD,
-        "kube-system",
-        notes,
-        _("Pods of kube-system may not be listed: etcd is judged by the nodes' labels alone."),
-    )
-    if system_pods is not None and not any(is_etcd_pod(pod) for pod in system_pods):
-        # OpenShift runs etcd in a namespace of its own; elsewhere this list is empty.
-        with contextlib.suppress(ForbiddenError):
-            system_pods = [*system_pods, *cluster.list(POD, "openshift-etcd")]
     conf: Object | None
     try:
         conf = cluster.get(CONFIG_MAP, datakit.namespace, CONFIG_MAP_NAME)
@@ -262,19 +254,75 @@ def survey(cluster: Cluster, datakit: DataKit) -> Survey:
         uid=cluster_uid(cluster),
         version=cluster.version(),
         datakit=datakit,
-        nodes=tuple(nodes or ()),
-        topology=discover(nodes or [], system_pods),
+        topology=discover(nodes or [], _control_plane_pods(cluster, notes)),
         conf=conf,
-        rights=rights,
+        rights=tuple(zip(wanted, granted, strict=True)),
         cluster_name=host_cluster_name(datakit.env),
         time_scale=cluster.time_scale,
         notes=tuple(notes),
     )
 
 
-def _list_or_note(cluster: Cluster, kind: Kind, namespace: str, notes: list[str], note: str) -> list[Object] | None:
+def granted_by_rules(cluster: Cluster, wanted: Sequence[Access], namespace: str) -> list[bool]:
+    """Whether each right is in the rules of `namespace`; what an incomplete answer does not name is asked for."""
+    answer = cluster.rules(namespace)
+    rules = answer.get("resourceRules") or []
+    found = [any(rule_grants(rule, access) for rule in rules) for access in wanted]
+    missing = [access for access, granted in zip(wanted, found, strict=True) if not granted]
+    if not missing or not answer.get("incomplete"):
+        return found
+    verdicts = dict(zip(missing, cluster.allowed(missing), strict=True))
+    return [granted or verdicts[access] for access, granted in zip(wanted, found, strict=True)]
+
+
+def rule_grants(rule: Object, access: Access) -> bool:
+    """Whether one rule of RBAC grants a right (as plugin/pkg/auth/authorizer/rbac: RuleAllows)."""
+    resource = access.kind.plural + (f"/{access.subresource}" if access.subresource else "")
+    resources = {resource, "*", *([f"*/{access.subresource}"] if access.subresource else [])}
+    names = rule.get("resourceNames") or []
+    return (
+        not {access.verb, "*"}.isdisjoint(rule.get("verbs") or [])
+        and not {access.kind.group, "*"}.isdisjoint(rule.get("apiGroups") or [])
+        and not resources.isdisjoint(rule.get("resources") or [])
+        and (not names or access.name in names)
+    )
+
+
+def node_of_row(row: Row) -> Object:
+    """What discovery needs of a node, from its row: roles, address, version, OS, and labels where the row has them.
+
+    The labels of roles are the column Roles spelled out (pkg/printers: findNodeRoles).
+    """
+    cells, metadata = row.cells, row.metadata or {}
+    roles = [role for role in str(cells.get("Roles", "")).split(",") if role and role != "<none>"]
+    labels = {f"node-role.kubernetes.io/{role}": "" for role in roles} | (metadata.get("labels") or {})
+    address = str(cells.get("Internal-IP", ""))
+    return {
+        "metadata": {"name": row.name, "labels": labels, "annotations": metadata.get("annotations") or {}},
+        "status": {
+            "addresses": [] if address in ("", "<none>") else [{"type": "InternalIP", "address": address}],
+            "nodeInfo": {"kubeletVersion": cells.get("Version", ""), "osImage": cells.get("OS-Image", "")},
+        },
+    }
+
+
+def _control_plane_pods(cluster: Cluster, notes: list[str]) -> list[Object] | None:
+    """The pods that tell where etcd is: etcd itself and the kube-apiserver; None where they may not be listed."""
+    pods = _or_note(
+        lambda: cluster.list(POD, "kube-system", labels="component in (etcd,kube-apiserver)"),
+        notes,
+        _("Pods of kube-system may not be listed: etcd is judged by the nodes' labels alone."),
+    )
+    if pods is not None and not any(is_etcd_pod(pod) for pod in pods):
+        # OpenShift runs etcd in a namespace of its own; elsewhere this list is empty.
+        with contextlib.suppress(ForbiddenError):
+            pods = [*pods, *cluster.list(POD, "openshift-etcd")]
+    return pods
+
+
+def _or_note(read: Callable[[], list[Object]], notes: list[str], note: str) -> list[Object] | None:
     try:
-        return cluster.list(kind, namespace)
+        return read()
     except ForbiddenError:
         notes.append(note)
         return None

@@ -34,7 +34,7 @@ from tui.core.receipts import (
     ViewStep,
     digests,
 )
-from tui.core.survey import agent_pods, cluster_uid
+from tui.core.survey import cluster_uid
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
@@ -373,15 +373,15 @@ def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancell
     if live is None:
         return
     rolled = hold.strategy(live) != hold.ON_DELETE
-    there = {pod.node: pod for pod in agent_pods(cluster, live)}
+    there = canary.pods_there(cluster, live)
     for pod in todo:
-        now_there = there.get(pod.node)
-        if (rolled and pod.template) or now_there is None or now_there.uid == pod.before:
+        name, uid = there.get(pod.node, ("", ""))
+        if (rolled and pod.template) or not name or uid == pod.before:
             journal.pod(replace(pod, state=UNDONE))
             continue
         stop_if(cancelled)
         if pod.state != UNDOING:
-            pod = replace(pod, state=UNDOING, name=now_there.name, uid=now_there.uid)
+            pod = replace(pod, state=UNDOING, name=name, uid=uid)
             journal.pod(pod)
         canary.restart(cluster, live, pod, journal, on_event, cancelled, done=UNDONE)
 

@@ -126,7 +126,7 @@ class Cache:
         self,
         client: Client,
         path: str,
-        changed: Callable[[str, Object], None],
+        changed: Callable[[str, Object], None] | None = None,
         selector: Mapping[str, str] | None = None,
         *,
         lean: bool = False,
@@ -134,10 +134,18 @@ class Cache:
         self._lean = lean
         self._client = client
         self._path = path
-        self._changed = changed
+        self._listeners = [changed] if changed else []
         self._selector = dict(selector or {})
         self.objects: dict[tuple[str, str], Object] = {}
         self.synced = asyncio.Event()
+
+    def listen(self, changed: Callable[[str, Object], None]) -> None:
+        """Tell somebody else of changes, too: several controllers share one list and watch."""
+        self._listeners.append(changed)
+
+    def _changed(self, kind: str, item: Object) -> None:
+        for listener in self._listeners:
+            listener(kind, item)
 
     @staticmethod
     def key(item: Object) -> tuple[str, str]:

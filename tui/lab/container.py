@@ -32,6 +32,7 @@ class Container:
     folder: Path  # what the image brought, and what the container wrote itself
     mounts: tuple[Mount, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    ip: str = ""  # the pod's own, the node's where it shares that one's network
     working_directory: str = "/"
 
     def absolute(self, path: str) -> str:

@@ -64,4 +64,4 @@ def _pod(node: Node, template: Object, owner: str, stamp: str) -> Object:
         run.begin()
         run.ready = True
         runs.append(run)
-    return pod | {"status": pod_status(pod, runs, ip=node.ip, sandbox=True, started=stamp, before={})}
+    return pod | {"status": pod_status(pod, runs, ip=node.ip, host_ip=node.ip, sandbox=True, started=stamp, before={})}

@@ -10,20 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import hashlib
 import json
 
 import aiohttp
 
 from tui.lab.client import MERGE_PATCH, ApiStatusError, Cache, Client, Object
+from tui.lab.controllers import owner_reference, ready_since, template_hash, template_of, tolerates
 from tui.lab.events import Recorder
 
 HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
 GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 
-# What Kubernetes itself avoids in generated names, so that no words come about.
-_SAFE = "bcdfghjklmnpqrstvwxz2456789"
 _RETRY_S = 0.5
 _GATHER_S = 0.001  # for each pod
 
@@ -39,17 +37,19 @@ _TOLERATIONS = (
 
 
 class DaemonSets:
-    """Keeps all DaemonSets of the cluster as they should be."""
+    """Keeps all DaemonSets of the cluster as they should be; the caches of pods and nodes are shared with others."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, pods: Cache, nodes: Cache) -> None:
         self._client = client
         self._events = Recorder(client, "daemonset-controller")
         self._scheduler = Recorder(client, "default-scheduler")
         self._dirty: set[tuple[str, str]] = set()
         self._wake = asyncio.Event()
         self._sets = Cache(client, "/apis/apps/v1/daemonsets", self._set_changed)
-        self._pods = Cache(client, "/api/v1/pods", self._pod_changed, lean=True)
-        self._nodes = Cache(client, "/api/v1/nodes", self._node_changed, lean=True)
+        self._pods = pods
+        self._nodes = nodes
+        pods.listen(self._pod_changed)
+        nodes.listen(self._node_changed)
         self._revisions = Cache(client, "/apis/apps/v1/controllerrevisions", lambda kind, item: None)
 
     def _set_changed(self, kind: str, item: Object) -> None:
@@ -70,11 +70,11 @@ class DaemonSets:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        caches = (self._sets, self._pods, self._nodes, self._revisions)
+        own = (self._sets, self._revisions)
         async with asyncio.TaskGroup() as group:
-            for cache in caches:
+            for cache in own:
                 group.create_task(cache.run())
-            for cache in caches:
+            for cache in (*own, self._pods, self._nodes):
                 await cache.synced.wait()
             group.create_task(self._work())
 
@@ -138,7 +138,7 @@ class DaemonSets:
         """The hash of the current template's ControllerRevision, made or moved to the front where needed."""
         metadata = item["metadata"]
         # Sorted, as Go writes maps: a real API server takes a revision's data by its bytes, and lets none change.
-        text = json.dumps({"spec": {"template": {"$patch": "replace", **_template(item)}}}, sort_keys=True)
+        text = json.dumps({"spec": {"template": {"$patch": "replace", **template_of(item)}}}, sort_keys=True)
         data = json.loads(text)
         own = [
             each
@@ -153,7 +153,7 @@ class DaemonSets:
                     body = {"revision": newest + 1}
                     self._revisions.store(await self._client.send("PATCH", path, body, content_type=MERGE_PATCH))
                 return str(each["metadata"]["labels"][HASH_LABEL])
-        digest = _hash(text)
+        digest = template_hash(text)
         generation = (metadata.get("annotations") or {}).get(GENERATION_ANNOTATION, "1")
         body = {
             "apiVersion": "apps/v1",
@@ -163,7 +163,7 @@ class DaemonSets:
                 "namespace": metadata["namespace"],
                 "labels": {**(item["spec"]["template"]["metadata"].get("labels") or {}), HASH_LABEL: digest},
                 "annotations": {GENERATION_ANNOTATION: generation},
-                "ownerReferences": [_owner(item)],
+                "ownerReferences": [owner_reference("DaemonSet", item)],
             },
             "data": data,
             "revision": newest + 1,
@@ -202,7 +202,7 @@ class DaemonSets:
 
     async def _create(self, item: Object, revision: str, node: str) -> None:
         metadata = item["metadata"]
-        template = json.loads(json.dumps(_template(item)))
+        template = json.loads(json.dumps(template_of(item)))
         generation = (metadata.get("annotations") or {}).get(GENERATION_ANNOTATION, "1")
         labels = {**(template.get("metadata", {}).get("labels") or {})}
         labels |= {HASH_LABEL: revision, GENERATION_LABEL: generation}
@@ -224,7 +224,7 @@ class DaemonSets:
                 "generateName": f"{metadata['name']}-",
                 "namespace": metadata["namespace"],
                 "labels": labels,
-                "ownerReferences": [_owner(item)],
+                "ownerReferences": [owner_reference("DaemonSet", item)],
             },
             "spec": spec,
         }
@@ -274,7 +274,7 @@ class DaemonSets:
         """Ready for minReadySeconds."""
         if pod["metadata"].get("deletionTimestamp"):
             return False
-        since = _ready_since(pod)
+        since = ready_since(pod)
         if since is None:
             return False
         least = float(item["spec"].get("minReadySeconds", 0))
@@ -295,7 +295,7 @@ class DaemonSets:
                 continue
             counts["current"] += 1
             pod = (here or all_here)[-1]
-            counts["ready"] += bool(here) and _ready_since(pod) is not None
+            counts["ready"] += bool(here) and ready_since(pod) is not None
             counts["available"] += bool(here) and self._available(item, pod)
             counts["updated"] += pod["metadata"]["labels"].get(HASH_LABEL) == revision
         status: Object = {
@@ -324,45 +324,12 @@ class DaemonSets:
             # A 409 means that a newer object is on its way through the watch, which marks the set again.
 
 
-def _template(item: Object) -> Object:
-    template: Object = item["spec"]["template"]
-    metadata = {k: v for k, v in (template.get("metadata") or {}).items() if k != "creationTimestamp"}
-    return {"metadata": metadata, "spec": template["spec"]}
-
-
-def _owner(item: Object) -> Object:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "name": item["metadata"]["name"],
-        "uid": item["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def _hash(text: str) -> str:
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
-    letters = ""
-    for _ in range(10):
-        number, rest = divmod(number, len(_SAFE))
-        letters += _SAFE[rest]
-    return letters
-
-
 def _max_unavailable(item: Object, desired: int) -> int:
     rolling = (item["spec"].get("updateStrategy") or {}).get("rollingUpdate") or {}
     value = rolling.get("maxUnavailable", 1)
     if isinstance(value, str) and value.endswith("%"):
         return max(1, -(-desired * int(value[:-1]) // 100))
     return max(1, int(value))
-
-
-def _ready_since(pod: Object) -> datetime.datetime | None:
-    for condition in pod.get("status", {}).get("conditions") or ():
-        if condition["type"] == "Ready" and condition["status"] == "True":
-            return datetime.datetime.fromisoformat(condition["lastTransitionTime"])
-    return None
 
 
 def _runs_on(item: Object, node: Object) -> bool:
@@ -375,14 +342,5 @@ def _runs_on(item: Object, node: Object) -> bool:
     tolerations += [{"key": key, "operator": "Exists", "effect": effect} for key, effect in _TOLERATIONS]
     taints = node["spec"].get("taints") or []
     return all(
-        taint["effect"] == "PreferNoSchedule" or any(_tolerates(each, taint) for each in tolerations)
-        for taint in taints
+        taint["effect"] == "PreferNoSchedule" or any(tolerates(each, taint) for each in tolerations) for taint in taints
     )
-
-
-def _tolerates(toleration: Object, taint: Object) -> bool:
-    if toleration.get("effect") not in (None, "", taint["effect"]):
-        return False
-    if toleration.get("operator", "Equal") == "Exists":
-        return toleration.get("key") in (None, "", taint["key"])
-    return bool(toleration.get("key") == taint["key"]) and toleration.get("value", "") == taint.get("value", "")

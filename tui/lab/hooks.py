@@ -70,9 +70,9 @@ class NodeHooks:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """A request to a pod's port, as it comes from the API server: not over loopback."""
         for kubelet in self._kubelets.values():
-            if kubelet.find(namespace, pod) is not None:
+            if (address := kubelet.address(namespace, pod)) is not None:
                 node = kubelet.node
-                url = f"http://{node.ip}:{port}{path}" + (f"?{query}" if query else "")
+                url = f"http://{address}:{port}{path}" + (f"?{query}" if query else "")
                 kept = {name: value for name, value in headers.items() if name.lower() in ("accept", "user-agent")}
                 try:
                     answer = await self._network.request(node.name, method, url, headers=kept)

@@ -21,6 +21,7 @@ from tui.lab.agent import Agent
 from tui.lab.client import ApiStatusError, Cache, Client, Object
 from tui.lab.container import Container
 from tui.lab.events import Recorder, now
+from tui.lab.network import Network
 from tui.lab.nodes import Node
 from tui.lab.podstatus import Run, pod_status, program, pull_problem
 
@@ -51,6 +52,7 @@ class _Pod:
     conditions: dict[str, Object] = field(default_factory=dict)
     killed: dict[str, asyncio.Event] = field(default_factory=dict)
     sandbox: bool = False
+    ip: str = ""  # once it has its network
     started: str = ""
 
 
@@ -60,8 +62,9 @@ class Kubelet:
     `crashing` makes DataKit's container end with an error whenever it starts (a fault).
     """
 
-    def __init__(self, node: Node, client: Client, make_agent: MakeAgent, scale: float) -> None:
+    def __init__(self, node: Node, client: Client, make_agent: MakeAgent, network: Network, scale: float) -> None:
         self.node = node
+        self._network = network
         self.crashing = False
         self._client = client
         self._make_agent = make_agent
@@ -87,6 +90,13 @@ class Kubelet:
         for pod in self._pods.values():
             if Cache.key(pod.item) == (namespace, name) and not self._off:
                 return pod.containers, pod.agents
+        return None
+
+    def address(self, namespace: str, name: str) -> str | None:
+        """The address of a pod of this node, None where there is no such pod or it has no network."""
+        for pod in self._pods.values():
+            if Cache.key(pod.item) == (namespace, name) and not self._off:
+                return pod.ip or None
         return None
 
     def previous_log(self, namespace: str, name: str, container: str) -> bytes | None:
@@ -182,6 +192,9 @@ class Kubelet:
         await self._mount(pod)
         await self._pause(_START_S)
         pod.sandbox = True
+        if not pod.ip:
+            shared = pod.item["spec"].get("hostNetwork")
+            pod.ip = self.node.ip if shared else self._network.add_pod(self.node.name)
         for run in [run for run in pod.runs if run.init]:
             await self._supervise(pod, run)
         main = [run for run in pod.runs if not run.init]
@@ -262,7 +275,7 @@ class Kubelet:
     async def _create(self, pod: _Pod, run: Run) -> Container:
         while True:
             try:
-                env = await volumes.container_env(self.node, pod.item, run.spec, self._source(pod))
+                env = await volumes.container_env(self.node, pod.item, run.spec, self._source(pod), pod.ip)
                 break
             except volumes.ConfigError as error:
                 if run.wait("CreateContainerConfigError", str(error)):
@@ -282,6 +295,7 @@ class Kubelet:
             folder=volumes.container_folder(self.node, metadata["uid"], run.name),
             mounts=volumes.container_mounts(self.node, pod.item, run.spec, pod.volumes),
             env=env,
+            ip=pod.ip,
             working_directory=run.spec.get("workingDir") or "/",
         )
         await self._event(pod, "Normal", "Created", "Container created", run.field_path)
@@ -310,8 +324,10 @@ class Kubelet:
         await self._event(pod, "Normal", "Started", "Container started", run.field_path)
         run.begin()
         probe = run.spec.get("readinessProbe")
-        run.ready = not probe and not run.init and not crashes
-        prober = asyncio.create_task(self._probe(pod, run, container, probe)) if probe else None
+        # Nothing of the lab listens in containers other than DataKit's: what asks their ports finds them ready.
+        asked = probe if probe and ("exec" in probe or run.name in pod.agents) else None
+        run.ready = not asked and not run.init and not crashes
+        prober = asyncio.create_task(self._probe(pod, run, container, asked)) if asked else None
         try:
             if crashes:
                 run.log = _CRASH_LOG
@@ -400,6 +416,8 @@ class Kubelet:
         if pod is None:
             return
         await self._halt(pod)
+        if pod.ip and pod.ip != self.node.ip:
+            self._network.remove_pod(pod.ip)
         shutil.rmtree(volumes.pod_folder(self.node, uid), ignore_errors=True)
         for run in pod.runs:
             folder = volumes.container_folder(self.node, uid, run.name)
@@ -426,7 +444,8 @@ class Kubelet:
         status = pod_status(
             pod.item,
             pod.runs,
-            ip=self.node.ip,
+            ip=pod.ip,
+            host_ip=self.node.ip,
             sandbox=pod.sandbox,
             started=pod.started,
             before=pod.conditions,

@@ -64,11 +64,12 @@ class NodePorts:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, *_rest = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
             host, _colon, port = target.rpartition(":")
-            node = self._node_of(host.strip("[]"))
+            host = host.strip("[]")
+            node = self._node_of(host) or self._node_of(self._network.node_of_pod(host))
             if method != "CONNECT" or node is None or len(head) > _MOST_HEADER:
                 writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
                 return
-            real = await self._open(node, int(port))
+            real = await self._open(node, host, int(port))
             there = await asyncio.open_connection("127.0.0.1", real)
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await _join((reader, writer), there)
@@ -78,27 +79,27 @@ class NodePorts:
             self._pipes.discard(task)
             writer.close()
 
-    async def _open(self, node: Node, port: int) -> int:
-        """The real port behind a node's; opened when first asked for."""
+    async def _open(self, node: Node, host: str, port: int) -> int:
+        """The real port behind one of a node, or of a pod on it; opened when first asked for."""
         async with self._opening:
-            key = (node.name, port)
+            key = (host, port)
             if key not in self._ports:
                 app = web.Application()
                 context = None
-                if port == KUBELET_PORT:
+                if port == KUBELET_PORT and host == node.ip:
                     self._add_kubelet_routes(app)
                     context = self._context(f"system:node:{node.name}", node.ip)
                 else:
-                    app.router.add_route("*", "/{path:.*}", self._relay(node, port))
+                    app.router.add_route("*", "/{path:.*}", self._relay(node, host, port))
                 runner = self._runners[key] = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
                 await runner.setup()
                 await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
                 self._ports[key] = int(runner.addresses[0][1])
             return self._ports[key]
 
-    def _relay(self, node: Node, port: int) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _relay(self, node: Node, host: str, port: int) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.Response:
-            url = f"http://{node.ip}:{port}{request.raw_path}"
+            url = f"http://{host}:{port}{request.raw_path}"
             kept = {name: value for name, value in request.headers.items() if name in ("Accept", "User-Agent")}
             body = await request.read()
             try:

@@ -32,6 +32,7 @@ class LabOptions:
     objects_only: int = 0
     interval_s: float = 60.0
     seed: int | None = None
+    mesh: bool = True
     faults: tuple[str, ...] = ()
     bare: bool = False
     users: tuple[str, ...] = ()
@@ -111,6 +112,7 @@ async def _full(options: LabOptions, stop: asyncio.Event) -> None:
             platform=options.platform,
             interval_s=options.interval_s,
             seed=options.seed,
+            mesh=options.mesh,
             faults=options.faults,
             etcd_binary=shutil.which("etcd") or (str(programs / "etcd") if programs else None),
             programs=programs,

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -60,6 +61,14 @@ class Socket:
 Endpoint = Socket | Handler
 
 
+class Names(Protocol):
+    """Who knows the names inside the cluster: Services, and which pod answers for one."""
+
+    def find(self, host: str) -> Mapping[str, Any] | None: ...
+
+    def endpoint(self, service: Mapping[str, Any], port: int) -> tuple[str, int] | None: ...
+
+
 class NetworkError(Exception):
     """A request without an answer. `kind` is one of resolve, refused, timeout, verify, handshake,
     certificate, receive, scheme; `reason` says it in the words of the layer that failed.
@@ -85,11 +94,44 @@ class Network:
         self._addresses: dict[str, str] = {}  # IP -> node
         self._table: dict[_Key, Endpoint] = {}
         self._outside: dict[tuple[str, int], Endpoint | None] = {}
+        self._pods: dict[str, dict[int, Endpoint]] = {}  # IP -> what listens
+        self._next: dict[str, int] = {}  # node -> the last byte of its next pod's address
+        self.names: Names | None = None
         self._session: aiohttp.ClientSession | None = None
 
     def add_node(self, name: str, ip: str) -> None:
         """Make a node's address known to all nodes."""
         self._addresses[ip] = name
+
+    def add_pod(self, node: str) -> str:
+        """A new pod's address: of its node's own network, as flannel shares 10.244.0.0/16 out."""
+        place = list(self._addresses.values()).index(node)
+        while True:
+            last = self._next.get(node, 2)
+            self._next[node] = last + 1 if last < 254 else 2
+            address = f"10.{244 + (place >> 8)}.{place & 255}.{last}"
+            if address not in self._pods:
+                self._pods[address] = {}
+                return address
+
+    def node_of_pod(self, address: str) -> str:
+        """The address of the node that a pod's address belongs to, "" where no pod has it."""
+        if address not in self._pods:
+            return ""
+        _ten, high, low, _last = (int(part) for part in address.split("."))
+        return list(self._addresses)[((high - 244) << 8) + low]
+
+    def remove_pod(self, address: str) -> None:
+        """The pod is gone, and whatever listened in it."""
+        self._pods.pop(address, None)
+
+    def listen_in_pod(self, address: str, port: int, endpoint: Endpoint | None) -> None:
+        """Let `endpoint` answer at a pod's port; None: nothing listens there any more."""
+        ports = self._pods.get(address)
+        if ports is not None and endpoint is not None:
+            ports[port] = endpoint
+        elif ports is not None:
+            ports.pop(port, None)
 
     def listen(self, node: str, host: str, port: int, endpoint: Endpoint) -> None:
         """Let `endpoint` answer on a node; host "0.0.0.0" is its address and its loopback, else exactly that
@@ -122,6 +164,17 @@ class Network:
             host = "127.0.0.1"
         if host in self._addresses.values():
             host = self._ip(host)
+        if host in self._pods:
+            inside = self._pods[host].get(port)
+            if inside is None:
+                raise NetworkError("refused", f"dial tcp {host}:{port}: connect: connection refused")
+            return inside
+        if self.names is not None and (service := self.names.find(host)) is not None:
+            behind = self.names.endpoint(service, port)
+            if behind is None:
+                address = service["spec"].get("clusterIP", host)
+                raise NetworkError("refused", f"dial tcp {address}:{port}: connect: connection refused")
+            return self.find(node, *behind)
         try:
             loopback = ipaddress.ip_address(host).is_loopback
         except ValueError:

@@ -92,7 +92,14 @@ class Run:
 
 
 def pod_status(
-    pod: Object, runs: Sequence[Run], *, ip: str, sandbox: bool, started: str, before: Mapping[str, Object]
+    pod: Object,
+    runs: Sequence[Run],
+    *,
+    ip: str,
+    host_ip: str,
+    sandbox: bool,
+    started: str,
+    before: Mapping[str, Object],
 ) -> Object:
     """A pod's status. `sandbox` tells whether it has its network, `before` are its last conditions by type."""
     generation = pod["metadata"].get("generation", 1)
@@ -131,8 +138,8 @@ def pod_status(
         "observedGeneration": generation,
         "phase": _phase(pod, main, prepared=prepared),
         "conditions": conditions,
-        "hostIP": ip,
-        "hostIPs": [{"ip": ip}],
+        "hostIP": host_ip,
+        "hostIPs": [{"ip": host_ip}],
         **({"podIP": ip, "podIPs": [{"ip": ip}]} if sandbox else {}),
         "startTime": started,
         **({"initContainerStatuses": [run.status() for run in inits]} if inits else {}),
@@ -206,6 +213,8 @@ def program(spec: Object) -> Program:
     false, programs that do not exist. Anything else runs on.
     """
     words = [*(spec.get("command") or []), *(spec.get("args") or [])]
+    if words[:1] == ["istio-iptables"]:
+        return Program(0)  # istio-init redirects the pod's traffic and is done
     if not words or not spec.get("command"):
         return Program()
     name = words[0].rpartition("/")[2]

@@ -31,7 +31,7 @@ async def look(probe: Object, container: Container, agent: Agent | None) -> str:
     action = probe.get("httpGet") or probe.get("tcpSocket")
     if action is None:
         return ""
-    host = action.get("host") or container.node.ip
+    host = action.get("host") or container.ip or container.node.ip
     scheme = str(action.get("scheme", "HTTP")).lower()
     url = f"{scheme}://{host}:{action['port']}{action.get('path') or '/'}"
     try:

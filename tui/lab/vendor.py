@@ -315,18 +315,23 @@ def _running(node: Node, container: str, image: str) -> Object:
     }
 
 
-def viewer_rights() -> list[Object]:
-    """What the viewer may: ClusterRole view in DataKit's namespace, and look at nodes. No exec, no writes."""
+def viewer_rights(*others: str) -> list[Object]:
+    """What the viewer may: ClusterRole view in DataKit's namespace and in `others`, and look at nodes. No exec, no
+    writes.
+    """
     group = "rbac.authorization.k8s.io"
     user = {"apiGroup": group, "kind": "User", "name": VIEWER}
     return [
-        {
-            "apiVersion": f"{group}/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": "viewer", "namespace": NAMESPACE},
-            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "view"},
-            "subjects": [user],
-        },
+        *(
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": "viewer", "namespace": name},
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "view"},
+                "subjects": [user],
+            }
+            for name in (NAMESPACE, *others)
+        ),
         {
             "apiVersion": f"{group}/v1",
             "kind": "ClusterRole",

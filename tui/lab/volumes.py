@@ -163,9 +163,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def container_mounts(
-    node: Node, pod: Object, container: Object, volumes: Mapping[str, Path]
-) -> tuple[Mount, ...]:
+def container_mounts(node: Node, pod: Object, container: Object, volumes: Mapping[str, Path]) -> tuple[Mount, ...]:
     """The container's mounts, their mount points made. A subPath is bound to what it is at this moment."""
     uid = pod["metadata"]["uid"]
     mounts: tuple[Mount, ...] = ()
@@ -208,11 +206,13 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local
 _REFERENCE = re.compile(r"\$(\$)?\(([-._a-zA-Z0-9]+)\)")
 
 
-async def container_env(node: Node, pod: Object, container: Object, source: Source) -> dict[str, str]:
-    """The container's environment; `$(NAME)` is replaced by what came before it. Raises ConfigError."""
+async def container_env(node: Node, pod: Object, container: Object, source: Source, ip: str = "") -> dict[str, str]:
+    """The container's environment; `$(NAME)` is replaced by what came before it. `ip` is the pod's, the node's where
+    empty. Raises ConfigError.
+    """
     values: dict[str, str] = {"PATH": _PATH, "HOSTNAME": node.name}
     for entry in container.get("env") or ():
-        value = await _env_value(node, pod, entry, source)
+        value = await _env_value(node, ip or node.ip, pod, entry, source)
         if value is None:
             continue
         values[entry["name"]] = _REFERENCE.sub(
@@ -221,7 +221,7 @@ async def container_env(node: Node, pod: Object, container: Object, source: Sour
     return values
 
 
-async def _env_value(node: Node, pod: Object, entry: Object, source: Source) -> str | None:
+async def _env_value(node: Node, ip: str, pod: Object, entry: Object, source: Source) -> str | None:
     origin = entry.get("valueFrom")
     if not origin:
         return str(entry.get("value", ""))
@@ -234,7 +234,7 @@ async def _env_value(node: Node, pod: Object, entry: Object, source: Source) -> 
             "spec.nodeName": node.name,
             "spec.serviceAccountName": pod["spec"].get("serviceAccountName", "default"),
             "status.hostIP": node.ip,
-            "status.podIP": node.ip,
+            "status.podIP": ip,
         }
         path = origin["fieldRef"]["fieldPath"]
         if path not in fields:

@@ -20,12 +20,15 @@ from tui.i18n import _
 from tui.lab import vendor
 from tui.lab.agent import Agent
 from tui.lab.audit import AuditLog
-from tui.lab.client import Client, Object
+from tui.lab.client import Cache, Client, Object
+from tui.lab.clusterdns import ClusterDNS
 from tui.lab.container import Container
 from tui.lab.control import Control, make_folder
 from tui.lab.controlplane import ControlPlane, Embedded, Real
 from tui.lab.crowd import fill
 from tui.lab.daemonsets import DaemonSets
+from tui.lab.deployments import Deployments
+from tui.lab.disruptions import DisruptionBudgets
 from tui.lab.edits import Cluster
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
 from tui.lab.events import now
@@ -33,10 +36,14 @@ from tui.lab.hooks import NodeHooks
 from tui.lab.kubeconfig import context_name, write_kubeconfig
 from tui.lab.kubelet import Kubelet, watch_pods
 from tui.lab.layouts import Layout, dress, layout_of, write_certificates
+from tui.lab.mesh import objects as mesh_objects
+from tui.lab.mesh.injection import Injector
 from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
 from tui.lab.realserver import AUDIT_FILE
+from tui.lab.replicasets import ReplicaSets
+from tui.lab.scheduler import Scheduler
 from tui.lab.serviceaccounts import keep_default_accounts
 from tui.lab.studio import StudioServer
 from tui.lab.switches import Switches
@@ -67,6 +74,7 @@ class Lab:
         platform: str = "kubeadm",
         programs: Path | None = None,
         objects_only: int = 0,
+        mesh: bool = False,
     ) -> None:
         self.scale = 60.0 / interval_s
         self.folder = Path()
@@ -82,6 +90,7 @@ class Lab:
         self.pki = Pki.create()
         self.skew_s = 0.0  # how much the nodes' clocks are slow
         self.switches = Switches(self)
+        self._mesh = mesh
         self._faults = tuple(dict.fromkeys(faults))
         self._etcd_binary = etcd_binary
         self._objects_only = objects_only  # that many nodes and pods, and nothing that runs
@@ -275,19 +284,41 @@ class Lab:
             (f"{space}/configmaps", vendor.config_map()),
             (f"/apis/apps/v1/namespaces/{vendor.NAMESPACE}/daemonsets", daemon_set),
         ]
+        by_kubectl = {"fieldManager": vendor.CSA}
         for path, item in made:
-            await admin.send("POST", path, vendor.client_side_applied(item), query={"fieldManager": vendor.CSA})
+            await admin.send("POST", path, vendor.client_side_applied(item), query=by_kubectl)
         rbac = "/apis/rbac.authorization.k8s.io/v1"
-        for item in vendor.viewer_rights():
+        spaces = mesh_objects.namespaces() if self.has_mesh else []
+        for item in spaces:
+            await admin.send("POST", "/api/v1/namespaces", vendor.client_side_applied(item), query=by_kubectl)
+        for item in vendor.viewer_rights(*(each["metadata"]["name"] for each in spaces)):
             plural = f"{item['kind'].lower()}s"
             inside = f"/namespaces/{item['metadata']['namespace']}" if "namespace" in item["metadata"] else ""
             await admin.send("POST", f"{rbac}{inside}/{plural}", item)
+        for path, item in mesh_objects.objects() if self.has_mesh else ():
+            await admin.send("POST", path, vendor.client_side_applied(item), query=by_kubectl)
 
     async def _run_controllers(self) -> None:
         masters = "system:masters"
         manager = self.pki.user("system:kube-controller-manager", masters)
         controller = self._client("kube-controller-manager", manager)
-        self._spawn(DaemonSets(controller).run())
+        pods = Cache(controller, "/api/v1/pods", lean=True)
+        nodes = Cache(controller, "/api/v1/nodes", lean=True)
+        sets = ReplicaSets(controller, pods, Injector(controller).admit if self.has_mesh else None)
+        names = ClusterDNS(controller, pods, random.Random(self._rng.random()))
+        self.network.names = names
+        workers = (
+            DaemonSets(controller, pods, nodes),
+            Deployments(controller, sets, self.scale),
+            sets,
+            Scheduler(controller, pods, nodes),
+            DisruptionBudgets(controller, pods, sets.cache),
+            names,
+            pods,
+            nodes,
+        )
+        for worker in workers:
+            self._spawn(worker.run())
         self._spawn(keep_default_accounts(controller))
         shared = None
         if len(self.nodes) > _OWN_CONNECTIONS:
@@ -298,7 +329,7 @@ class Lab:
             if client is None:
                 pair = self.pki.user(f"system:node:{node.name}", "system:nodes", masters)
                 client = self._client("kubelet", pair)
-            kubelet = Kubelet(node, client, self._make_agent, self.scale)
+            kubelet = Kubelet(node, client, self._make_agent, self.network, self.scale)
             self.kubelets[node.name] = kubelet
             self._spawn(kubelet.run())
             if shared is None:
@@ -327,12 +358,24 @@ class Lab:
         async with asyncio.timeout(_ROLLOUT_S):
             while True:
                 status = (await client.get(path)).get("status", {})
-                if status.get("numberAvailable") == len(self.nodes):
+                if status.get("numberAvailable") == len(self.nodes) and await self._mesh_is_up(client):
                     return
                 for task in self._tasks:
                     if task.done():
                         task.result()
                 await asyncio.sleep(0.05)
+
+    @property
+    def has_mesh(self) -> bool:
+        """Whether there is a mesh: it needs a node that takes any pod."""
+        return self._mesh and any(not node.is_control_plane or self.layout.key != "kubeadm" for node in self.nodes)
+
+    async def _mesh_is_up(self, client: Client) -> bool:
+        if not self.has_mesh:
+            return True
+        listed = (await client.get("/apis/apps/v1/deployments"))["items"]
+        ready = [each for each in listed if each["status"].get("availableReplicas") == each["spec"]["replicas"]]
+        return len(ready) == len(mesh_objects.deployments())
 
     # The end
 
@@ -384,6 +427,7 @@ class Lab:
                 "read_only_key_file": str(self.reader_key_file),
             },
             "etcd": {"kind": self.etcd.kind if self.etcd else "none", "members": members},
+            "mesh": {"namespaces": [mesh_objects.SYSTEM, mesh_objects.PROD]} if self.has_mesh else None,
             "time_scale": self.scale,
             "folder": str(self.folder),
             "platform": self.layout.key,

@@ -171,6 +171,51 @@ def _daemon_set(obj: Obj) -> list[Any]:
     ]
 
 
+def _deployment(obj: Obj) -> list[Any]:
+    spec, status = obj["spec"], obj["status"]
+    containers = spec["template"]["spec"].get("containers") or []
+    return [
+        obj["metadata"]["name"],
+        f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        _created(obj),
+        ",".join(each["name"] for each in containers),
+        ",".join(each.get("image", "") for each in containers),
+        _selector(spec["selector"]),
+    ]
+
+
+def _replica_set(obj: Obj) -> list[Any]:
+    spec, status = obj["spec"], obj["status"]
+    containers = spec["template"]["spec"].get("containers") or []
+    return [
+        obj["metadata"]["name"],
+        spec.get("replicas", 0),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
+        _created(obj),
+        ",".join(each["name"] for each in containers),
+        ",".join(each.get("image", "") for each in containers),
+        _selector(spec["selector"]),
+    ]
+
+
+def _selector(selector: Obj | None) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted((selector or {}).get("matchLabels", {}).items()))
+
+
+def _disruption_budget(obj: Obj) -> list[Any]:
+    spec, absent = obj["spec"], "N/A"
+    return [
+        obj["metadata"]["name"],
+        str(spec.get("minAvailable", absent)),
+        str(spec.get("maxUnavailable", absent)),
+        obj["status"].get("disruptionsAllowed", 0),
+        _created(obj),
+    ]
+
+
 def _event(obj: Obj) -> list[Any]:
     first = obj.get("firstTimestamp") or obj.get("eventTime")
     series = obj.get("series") or {}
@@ -227,6 +272,8 @@ def _service(obj: Obj) -> list[Any]:
         for each in spec.get("ports", [])
     ]
     external = spec.get("externalName") if spec["type"] == "ExternalName" else ",".join(spec.get("externalIPs", []))
+    if spec["type"] == "LoadBalancer" and not external:
+        external = "<pending>"  # nobody gives balancers out here
     return [
         obj["metadata"]["name"],
         spec["type"],
@@ -272,6 +319,9 @@ _CELLS: dict[str, Callable[[Obj], list[Any]]] = {
     "ServiceAccount": _named(lambda obj: len(obj.get("secrets", [])), _created),
     "Pod": _pod,
     "DaemonSet": _daemon_set,
+    "Deployment": _deployment,
+    "ReplicaSet": _replica_set,
+    "PodDisruptionBudget": _disruption_budget,
     "Event": _event,
     "Node": _node,
     "Service": _service,

@@ -147,6 +147,21 @@ def _daemon_set(obj: Obj) -> None:
     _pod_spec(spec["template"]["spec"])
 
 
+def _deployment(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, replicas=1, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+    strategy = spec["strategy"]
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy.setdefault("rollingUpdate", {}), maxUnavailable="25%", maxSurge="25%")
+    _pod_spec(spec["template"]["spec"])
+
+
+def _replica_set(obj: Obj) -> None:
+    _set(obj["spec"], replicas=1)
+    _pod_spec(obj["spec"]["template"]["spec"])
+
+
 def _namespace(obj: Obj) -> None:
     name = obj["metadata"].get("name")
     if name:
@@ -195,6 +210,8 @@ def _binding(obj: Obj) -> None:
 _KINDS: dict[str, Callable[[Obj], None]] = {
     "Pod": _pod,
     "DaemonSet": _daemon_set,
+    "Deployment": _deployment,
+    "ReplicaSet": _replica_set,
     "Namespace": _namespace,
     "Node": _node,
     "Service": _service,

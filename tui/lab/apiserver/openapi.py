@@ -18,6 +18,7 @@ _META = (
 )  # fmt: skip
 _PACKAGES = {
     "apps": "io.k8s.api.apps.v1",
+    "policy": "io.k8s.api.policy.v1",
     "rbac.authorization.k8s.io": "io.k8s.api.rbac.v1",
     "coordination.k8s.io": "io.k8s.api.coordination.v1",
     "authentication.k8s.io": "io.k8s.api.authentication.v1",
@@ -107,7 +108,8 @@ def _property(field: Field) -> Obj:
 # Fields that the schema demands; what else is always present may be left out of a manifest.
 _REQUIRED = {
     "Container": ["name"], "EnvVar": ["name"], "VolumeMount": ["name", "mountPath"], "Volume": ["name"],
-    "ContainerPort": ["containerPort"], "DaemonSetSpec": ["selector", "template"], "PodSpec": ["containers"],
+    "ContainerPort": ["containerPort"], "DaemonSetSpec": ["selector", "template"],
+    "DeploymentSpec": ["selector", "template"], "ReplicaSetSpec": ["selector"], "PodSpec": ["containers"],
     "HostPathVolumeSource": ["path"], "ObjectFieldSelector": ["fieldPath"],
 }  # fmt: skip
 

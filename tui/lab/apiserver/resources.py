@@ -63,7 +63,8 @@ class Resource:
 
 
 _HELD_GROUPS = {
-    "", "apps", "rbac.authorization.k8s.io", "coordination.k8s.io", "authentication.k8s.io", "authorization.k8s.io",
+    "", "apps", "policy", "rbac.authorization.k8s.io", "coordination.k8s.io", "authentication.k8s.io",
+    "authorization.k8s.io",
 }  # fmt: skip
 
 

@@ -244,6 +244,8 @@ class ApiServer:
                 return _object(call, resource, self._writer.replace(call, resource), form)
             obj, code = patch(self._writer, self._authorizer, call, resource)
             return _object(call, resource, obj, form, code)
+        if resource.plural == "pods" and call.subresource == "binding":
+            return _json(self._writer.bind(call, resource), media.negotiate(call), 201)
         if resource.plural == "namespaces" and call.subresource == "finalize":
             return _object(call, resource, self._writer.finalize(call, resource), media.negotiate(call))
         refuse_write(resource, call.subresource)

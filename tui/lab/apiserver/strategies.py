@@ -13,7 +13,9 @@ from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.store import Store
 
 Obj = dict[str, Any]
-WITH_STATUS = ("DaemonSet", "Pod", "Node", "Namespace", "Service")
+WITH_STATUS = (
+    "DaemonSet", "Deployment", "ReplicaSet", "PodDisruptionBudget", "Pod", "Node", "Namespace", "Service",
+)  # fmt: skip
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -33,6 +35,13 @@ def random_suffix() -> str:
     return "".join(secrets.choice(_SUFFIX) for _ in range(5))
 
 
+_FRESH: dict[str, Obj] = {
+    "Deployment": {},
+    "ReplicaSet": {"replicas": 0},
+    "PodDisruptionBudget": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
+}
+
+
 def prepare_create(kind: str, obj: Obj) -> None:
     """Set what a new object of this kind starts with."""
     match kind:
@@ -44,6 +53,9 @@ def prepare_create(kind: str, obj: Obj) -> None:
             annotations = obj["metadata"]["annotations"]
             if int(annotations[TEMPLATE_GENERATION]) < 1:
                 annotations[TEMPLATE_GENERATION] = "1"
+        case "Deployment" | "ReplicaSet" | "PodDisruptionBudget":
+            obj["status"] = _FRESH[kind]
+            obj["metadata"]["generation"] = 1
         case "Pod":
             obj["metadata"]["generation"] = 1
             obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
@@ -75,6 +87,11 @@ def prepare_update(kind: str, subresource: str, obj: Obj, old: Obj) -> None:
     obj["status"] = old["status"]
     if kind == "DaemonSet":
         _count_generations(obj, old)
+    elif kind in _FRESH:
+        # A Deployment's annotations count too: its revision and its pause are told there.
+        noted = kind == "Deployment" and meta.get("annotations") != before.get("annotations")
+        if noted or obj["spec"] != old["spec"]:
+            meta["generation"] = before.get("generation", 0) + 1
     elif kind == "Namespace":
         obj["spec"]["finalizers"] = old["spec"].get("finalizers", [])
     elif kind == "Pod" and obj["spec"] != old["spec"]:
@@ -217,7 +234,7 @@ def check_delete(kind: str, name: str) -> None:
 
 def warnings(kind: str, obj: Obj, old: Obj | None) -> list[str]:
     """The Warning headers that a write brings along."""
-    if kind == "DaemonSet":
+    if kind in ("DaemonSet", "Deployment", "ReplicaSet"):
         return _template_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
     if kind == "Pod" and old is None:
         return _template_warnings(obj["spec"], "spec")

@@ -192,6 +192,87 @@ def _pod(obj: Obj) -> list[Invalid]:
     return out + podvalidation.pod_spec(obj["spec"], "spec")
 
 
+def _deployment(obj: Obj) -> list[Invalid]:
+    return metadata("Deployment", obj["metadata"], namespaced=True) + _deployment_spec(obj["spec"])
+
+
+def _deployment_spec(spec: Obj) -> list[Invalid]:
+    out: list[Invalid] = []
+    for name in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+        if spec.get(name, 0) < 0:
+            out.append(invalid(f"spec.{name}", spec[name], podvalidation.NEGATIVE))
+    out += _selected_template(spec, "deployment")
+    strategy = spec["strategy"]
+    where = "spec.strategy"
+    if strategy["type"] == "Recreate":
+        if strategy.get("rollingUpdate") is not None:
+            text = "may not be specified when strategy `type` is 'Recreate'"
+            out.append(forbidden_field(f"{where}.rollingUpdate", text))
+    elif strategy["type"] != "RollingUpdate":
+        out.append(unsupported(f"{where}.type", strategy["type"], ["Recreate", "RollingUpdate"]))
+    else:
+        rolling = strategy.get("rollingUpdate") or {}
+        for name in ("maxUnavailable", "maxSurge"):
+            out += podvalidation.count_or_percent(rolling.get(name, 0), f"{where}.rollingUpdate.{name}")
+        if not any(podvalidation.percent_or_count(rolling.get(name, 0)) for name in ("maxUnavailable", "maxSurge")):
+            text = "may not be 0 when `maxSurge` is 0"
+            out.append(invalid(f"{where}.rollingUpdate.maxUnavailable", rolling.get("maxUnavailable", 0), text))
+    deadline = spec.get("progressDeadlineSeconds", 600)
+    if deadline < 0:
+        out.append(invalid("spec.progressDeadlineSeconds", deadline, podvalidation.NEGATIVE))
+    elif deadline <= spec.get("minReadySeconds", 0):
+        out.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+    return out
+
+
+def _selected_template(spec: Obj, kind: str) -> list[Invalid]:
+    """The selector of a Deployment or ReplicaSet, and the template that has to match it."""
+    out: list[Invalid] = []
+    template, selector = spec["template"], spec["selector"]
+    if selector is None:
+        out.append(required("spec.selector"))
+    else:
+        out += podvalidation.label_selector(selector, "spec.selector")
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            out.append(invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
+    labels = template["metadata"].get("labels")
+    if selector is None or not from_label_selector(selector)(labels or {}):
+        out.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
+    out += podvalidation.template(template, "spec.template")
+    if template["spec"]["restartPolicy"] != "Always":
+        out.append(unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ["Always"]))
+    return out
+
+
+def _replica_set(obj: Obj) -> list[Invalid]:
+    out = metadata("ReplicaSet", obj["metadata"], namespaced=True)
+    if obj["spec"].get("replicas", 0) < 0:
+        out.append(invalid("spec.replicas", obj["spec"]["replicas"], podvalidation.NEGATIVE))
+    return out + _selected_template(obj["spec"], "replicaset")
+
+
+def _selector_kept(check: Callable[[Obj], list[Invalid]]) -> Callable[[Obj, Obj], list[Invalid]]:
+    def update(obj: Obj, old: Obj) -> list[Invalid]:
+        out = metadata_update(obj["metadata"], old["metadata"])
+        if obj["spec"]["selector"] != old["spec"]["selector"]:
+            out.append(invalid("spec.selector", obj["spec"]["selector"], "field is immutable"))
+        return out + check(obj)
+
+    return update
+
+
+def _disruption_budget(obj: Obj) -> list[Invalid]:
+    out = metadata("PodDisruptionBudget", obj["metadata"], namespaced=True)
+    spec = obj["spec"]
+    if "minAvailable" in spec and "maxUnavailable" in spec:
+        text = "minAvailable and maxUnavailable cannot be both set"
+        out.append(invalid("spec", spec, text))
+    for name in ("minAvailable", "maxUnavailable"):
+        if name in spec:
+            out += podvalidation.count_or_percent(spec[name], f"spec.{name}")
+    return out
+
+
 POD_IMMUTABLE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -275,6 +356,9 @@ _CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
     "ConfigMap": _config_map,
     "Secret": _secret,
     "DaemonSet": _daemon_set,
+    "Deployment": _deployment,
+    "ReplicaSet": _replica_set,
+    "PodDisruptionBudget": _disruption_budget,
     "Pod": _pod,
     "Role": _role,
     "ClusterRole": _role,
@@ -286,6 +370,8 @@ _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "ConfigMap": _config_map_update,
     "Secret": _secret_update,
     "DaemonSet": _daemon_set_update,
+    "Deployment": _selector_kept(_deployment),
+    "ReplicaSet": _selector_kept(_replica_set),
     "Pod": _pod_update,
     "RoleBinding": _role_binding_update,
     "ClusterRoleBinding": _role_binding_update,

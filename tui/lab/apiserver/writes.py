@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 import uuid
 from collections.abc import Callable
@@ -152,6 +153,27 @@ class Writer:
             raise errors.conflict(resource.plural, resource.group, call.name, text)
         target = target_of(resource, call.subresource)
         return self.update_object(call, resource, managers.update(target, old, obj, call.manager), old)
+
+    def bind(self, call: Call, resource: Resource) -> Obj:
+        """POST of a pod's binding: the scheduler gives it a node. ApiError 409 where it has one."""
+        try:
+            node = json.loads(call.body)["target"]["name"]
+        except (ValueError, KeyError, TypeError):
+            raise errors.bad_request("the body of the request is no Binding") from None
+        pod = copy.deepcopy(self.find(call, resource))
+        if pod["metadata"].get("deletionTimestamp"):
+            text = f"pod {call.name} is being deleted, cannot be assigned to a host"
+            raise errors.conflict("pods/binding", "", call.name, text)
+        if pod["spec"].get("nodeName"):
+            text = f'pod {call.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
+            raise errors.conflict("pods/binding", "", call.name, text)
+        pod["spec"]["nodeName"] = node
+        others = [each for each in pod["status"].get("conditions", []) if each["type"] != "PodScheduled"]
+        scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": now()}
+        pod["status"] = {**pod["status"], "conditions": [*others, scheduled]}
+        if not call.dry_run:
+            self.store.put(shelf_name(resource), pod)
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
     def finalize(self, call: Call, resource: Resource) -> Obj:
         """PUT of a namespace's finalizers; without any, one that is being deleted is gone."""
