@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
 import hashlib
 import json
 import random
@@ -25,6 +26,9 @@ from tui.lab import agentapi
 from tui.lab.commands import Shell
 from tui.lab.container import Container
 from tui.lab.feeds import Counters, Feeder, Uploader
+from tui.lab.inputs import run as inputs
+from tui.lab.inputs import settings as input_settings
+from tui.lab.inputs.machine import Machine
 from tui.lab.network import Network, NetworkError, Request, Response
 from tui.lab.prominput import PromInstance, Surroundings
 from tui.lab.settings import api_url, settings
@@ -39,7 +43,10 @@ _MAX_LOG_BYTES = 4 * 1024 * 1024
 
 
 class Agent:
-    """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time), `clock` is its node's."""
+    """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time), `clock` is its node's.
+
+    Without a `machine` it only scrapes: it sees no containers, no cluster and no host.
+    """
 
     def __init__(
         self,
@@ -50,9 +57,12 @@ class Agent:
         rng: random.Random,
         election_delay_s: float = 0.0,
         clock: Callable[[], float] = time.time,
+        machine: Machine | None = None,
     ) -> None:
         self.container = container
         self.network = network
+        self._machine = machine
+        self._container_conf: str | None = None
         self.settings = settings(container.env, container.node)
         self.counters = Counters()
         status = "banned" if self.settings.banned else "defeat" if self.settings.election else "disabled"
@@ -70,10 +80,39 @@ class Agent:
         self._write_main_conf()
         self._load()
         self.network.listen(self.container.node.name, "0.0.0.0", HTTP_PORT, self._answer)
-        jobs = [self._uploader.run, *(instance.run for instance in self.instances)]
+        jobs = [self._uploader.run, *(instance.run for instance in self.instances), *self._inputs()]
         if self.settings.election and not self.settings.banned:
             jobs.append(self._elect)
         self._tasks = [asyncio.create_task(self._guarded(job)) for job in jobs]
+
+    def _inputs(self) -> list[Callable[[], Coroutine[Any, Any, None]]]:
+        """The inputs beside the scrapes: those that are on by default or that a conf file brings, unless refused."""
+        if self._machine is None:
+            return []
+        running = [name for name in self.state.instances if name not in self.settings.refused_inputs]
+        around = inputs.Around(
+            self.container,
+            self._machine,
+            self.settings,
+            self._uploader,
+            self.log,
+            self._scale,
+            lambda: self.state.election.status == "success",
+            self._clock,
+        )
+        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            functools.partial(inputs.run_host, name, around, self._rng.random())
+            for name in input_settings.HOST_INPUTS
+            if name in running
+        ]
+        if input_settings.NAME in running:
+            try:
+                given = input_settings.ContainerInput.read(self._container_conf, self.container.env)
+            except ValueError as error:
+                self.log("ERROR", "config", "config/load_inputconf.go:110", f"load container input: {error}")
+            else:
+                jobs.append(functools.partial(inputs.run_container, given, around, self._rng.random()))
+        return jobs
 
     async def stop(self) -> None:
         """End as a killed process does: what was not sent is lost."""
@@ -151,6 +190,8 @@ class Agent:
             around = self._around(self._uploader, self._paused, self.counters)
             self.instances.append(PromInstance(path, each, around, self._rng.random()))
         names = _other_inputs(text) | _counted(loaded)
+        if input_settings.NAME in names and self._container_conf is None:  # there is one of it: the first file's
+            self._container_conf = conf.substitute(text, self.container.env)
         for name, count in names.items():
             if name in self.state.paths:
                 count += self.state.instances[name]

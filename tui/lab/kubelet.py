@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from tui.lab.agent import Agent
 from tui.lab.client import ApiStatusError, Cache, Client, Object
 from tui.lab.container import Container
 from tui.lab.events import Recorder, now
+from tui.lab.inputs.machine import Running, seconds
 from tui.lab.network import Network
 from tui.lab.nodes import Node
 from tui.lab.podstatus import Run, pod_status, program, pull_problem
@@ -72,6 +74,7 @@ class Kubelet:
         self._off = False
         self._events = Recorder(client, "kubelet", node.name)
         self._pods: dict[str, _Pod] = {}
+        self._static: dict[str, Object] = {}
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -112,12 +115,38 @@ class Kubelet:
         """The agents that run on this node."""
         return [agent for pod in self._pods.values() for agent in pod.agents.values()]
 
+    def pods(self) -> list[Object]:
+        """The pods of this node with their status, static ones included."""
+        return [*self._static.values(), *(pod.item for pod in self._pods.values())]
+
+    def containers(self) -> list[Running]:
+        """The containers that run on this node, as its runtime lists them."""
+        found = [
+            Running(
+                run.container_id.rpartition("/")[2],
+                run.name,
+                run.spec.get("image", ""),
+                pod.item,
+                seconds(run.state["running"]["startedAt"]),
+            )
+            for pod in self._pods.values()
+            for run in pod.runs
+            if "running" in run.state
+        ]
+        for pod in self._static.values():
+            began = seconds(pod["metadata"].get("creationTimestamp"))
+            for spec in pod["spec"]["containers"]:
+                made_up = hashlib.sha256(f"{pod['metadata']['uid']}/{spec['name']}".encode()).hexdigest()
+                found.append(Running(made_up, spec["name"], spec.get("image", ""), pod, began))
+        return found
+
     def changed(self, kind: str, item: Object) -> None:
         """A pod of this node has appeared, changed or gone (`kind` as in watch events)."""
         metadata = item["metadata"]
         uid = metadata["uid"]
         if "kubernetes.io/config.mirror" in (metadata.get("annotations") or {}):
-            return  # static pods are there, but nothing of them runs in the lab
+            self._static[metadata["name"]] = item  # static pods are there, but nothing of them runs in the lab
+            return
         known = self._pods.get(uid)
         item = {"apiVersion": "v1", "kind": "Pod", **item}
         if kind == "DELETED":

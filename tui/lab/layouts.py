@@ -22,7 +22,7 @@ class Layout:
     """A distribution as its nodes show it. Files are full paths without `.crt` and `.key`.
 
     `ca` is the authority of etcd's clients, `clients` the pairs that a client may present, `own` the pair by which
-    the API server (and the lab) writes to etcd. `in_pods` tells whether etcd is a static pod.
+    the API server (and the lab) writes to etcd. `in_pods` tells whether etcd is a static pod. `socket` is containerd's.
     """
 
     key: str
@@ -34,6 +34,7 @@ class Layout:
     own: str
     clients: tuple[str, ...]
     in_pods: bool
+    socket: str = "/run/containerd/containerd.sock"
 
 
 KUBEADM = Layout(
@@ -62,6 +63,7 @@ def _rancher(key: str, version: str, *, in_pods: bool) -> Layout:
         f"{folder}/client",
         (server, f"{folder}/client"),
         in_pods=in_pods,
+        socket="/run/k3s/containerd/containerd.sock",
     )
 
 
@@ -105,6 +107,13 @@ def write_certificates(layout: Layout, pki: Pki, node: Node) -> None:
     pki.etcd_peers.pair.write(node.path(layout.folder), "peer-ca")
     for path in (layout.server, layout.peer, layout.own):
         _write(node, path, issue(layout, pki, node, path))
+
+
+def place_socket(layout: Layout, node: Node) -> None:
+    """Put the runtime's socket where its clients look for it; /var/run is /run on every node."""
+    path = node.path(f"/var{layout.socket}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
 
 
 def issue(layout: Layout, pki: Pki, node: Node, path: str, *, not_after: datetime.datetime | None = None) -> Pair:

@@ -18,6 +18,10 @@ _MOST_NODES = 1000
 
 KUBELET_VERSION = "v1.36.2"
 
+# Every machine is as large as every other.
+CPUS = 4
+MEMORY_BYTES = 8131412 << 10
+
 
 @dataclass(frozen=True)
 class Node:
@@ -101,8 +105,13 @@ def node_object(node: Node, now: str) -> dict[str, Any]:
                 {"type": "InternalIP", "address": node.ip},
                 {"type": "Hostname", "address": node.name},
             ],
-            "capacity": {"cpu": "4", "memory": "8131412Ki", "pods": "110"},
-            "allocatable": {"cpu": "4", "memory": "8029012Ki", "pods": "110"},
+            "capacity": {
+                "cpu": str(CPUS),
+                "ephemeral-storage": "104857600Ki",
+                "memory": f"{MEMORY_BYTES >> 10}Ki",
+                "pods": "110",
+            },
+            "allocatable": {"cpu": str(CPUS), "ephemeral-storage": "96636764160", "memory": "8029012Ki", "pods": "110"},
             "conditions": node_conditions(now),
             "nodeInfo": {
                 "architecture": "amd64",

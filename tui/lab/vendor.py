@@ -26,6 +26,12 @@ IMAGE = f"pubrepo.guance.com/datakit/datakit:{VERSION}"
 VIEWER = "viewer"
 ADMIN = "admin"
 ADMINS = "kubeadm:cluster-admins"
+# How the API server knows DataKit's service account: its name and its groups.
+SERVICE_ACCOUNT_USER = (
+    f"system:serviceaccount:{NAMESPACE}:datakit",
+    "system:serviceaccounts",
+    f"system:serviceaccounts:{NAMESPACE}",
+)
 
 _DEFAULT_INPUTS = (
     "statsd,dk,cpu,disk,diskio,mem,swap,system,hostobject,net,host_processes,container,kubernetesprometheus"
@@ -344,6 +350,34 @@ def viewer_rights(*others: str) -> list[Object]:
             "metadata": {"name": "node-viewer"},
             "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "node-viewer"},
             "subjects": [user],
+        },
+    ]
+
+
+def account_rights() -> list[Object]:
+    """What DataKit's own account may: the ClusterRole of its manifest, as far as the lab has the kinds."""
+    group = "rbac.authorization.k8s.io"
+    read = ["get", "list", "watch"]
+    core = ["nodes", "nodes/stats", "nodes/metrics", "namespaces", "pods", "pods/log", "events", "services"]
+    core += ["endpoints", "persistentvolumes", "persistentvolumeclaims"]
+    rules = [
+        {"apiGroups": [""], "resources": core, "verbs": read},
+        {
+            "apiGroups": ["apps"],
+            "resources": ["deployments", "daemonsets", "statefulsets", "replicasets"],
+            "verbs": read,
+        },
+        {"apiGroups": ["batch"], "resources": ["jobs", "cronjobs"], "verbs": read},
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+    ]
+    return [
+        {"apiVersion": f"{group}/v1", "kind": "ClusterRole", "metadata": {"name": "datakit"}, "rules": rules},
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "datakit"},
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "datakit"},
+            "subjects": [{"kind": "ServiceAccount", "name": "datakit", "namespace": NAMESPACE}],
         },
     ]
 

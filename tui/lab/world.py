@@ -11,6 +11,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +34,10 @@ from tui.lab.edits import Cluster
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
 from tui.lab.events import now
 from tui.lab.hooks import NodeHooks
+from tui.lab.inputs.machine import Running
 from tui.lab.kubeconfig import context_name, write_kubeconfig
 from tui.lab.kubelet import Kubelet, watch_pods
-from tui.lab.layouts import Layout, dress, layout_of, write_certificates
+from tui.lab.layouts import Layout, dress, layout_of, place_socket, write_certificates
 from tui.lab.mesh import objects as mesh_objects
 from tui.lab.mesh.injection import Injector
 from tui.lab.network import Network, Socket, tls_context
@@ -57,6 +59,21 @@ _LEAST_DELAY_S = 1.0
 _ROLLOUT_S = 60.0
 # Above this many nodes all kubelets share one connection and one watch: it is about their pods, not about themselves.
 _OWN_CONNECTIONS = 32
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What the agent of a node sees of it (inputs.machine.Machine)."""
+
+    kubelet: Kubelet
+    api: Client
+    seed: str
+
+    def pods(self) -> list[Object]:
+        return self.kubelet.pods()
+
+    def containers(self) -> list[Running]:
+        return self.kubelet.containers()
 
 
 class Lab:
@@ -96,6 +113,7 @@ class Lab:
         self._objects_only = objects_only  # that many nodes and pods, and nothing that runs
         self._programs = programs  # of a real kube-apiserver and its etcd
         self._rng = random.Random(seed)
+        self._usage_seed = str(self._rng.random())
         self._audit: AuditLog | None = None
         self._control: Control | None = None
         self._users: dict[str, Pair] = {}
@@ -122,6 +140,7 @@ class Lab:
         self.nodes = make_nodes(self.folder / "nodes", *self._count)
         for node in self.nodes:
             write_certificates(self.layout, self.pki, node)
+            place_socket(self.layout, node)
         for node in self.nodes:
             self.network.add_node(node.name, node.ip)
         members = [node for node in self.nodes if node.is_control_plane]
@@ -291,7 +310,8 @@ class Lab:
         spaces = mesh_objects.namespaces() if self.has_mesh else []
         for item in spaces:
             await admin.send("POST", "/api/v1/namespaces", vendor.client_side_applied(item), query=by_kubectl)
-        for item in vendor.viewer_rights(*(each["metadata"]["name"] for each in spaces)):
+        viewer = vendor.viewer_rights(*(each["metadata"]["name"] for each in spaces))
+        for item in [*viewer, *vendor.account_rights()]:
             plural = f"{item['kind'].lower()}s"
             inside = f"/namespaces/{item['metadata']['namespace']}" if "namespace" in item["metadata"] else ""
             await admin.send("POST", f"{rbac}{inside}/{plural}", item)
@@ -302,6 +322,8 @@ class Lab:
         masters = "system:masters"
         manager = self.pki.user("system:kube-controller-manager", masters)
         controller = self._client("kube-controller-manager", manager)
+        account, *groups = vendor.SERVICE_ACCOUNT_USER
+        self._account = self._client("datakit", self.pki.user(account, *groups))
         pods = Cache(controller, "/api/v1/pods", lean=True)
         nodes = Cache(controller, "/api/v1/nodes", lean=True)
         sets = ReplicaSets(controller, pods, Injector(controller).admit if self.has_mesh else None)
@@ -350,6 +372,7 @@ class Lab:
             rng=random.Random(self._rng.random()),
             election_delay_s=0.0 if container.node == self.nodes[0] else delay,
             clock=lambda: time.time() - self.skew_s,
+            machine=_Machine(self.kubelets[container.node.name], self._account, self._usage_seed),
         )
 
     async def _until_rolled_out(self) -> None:

@@ -25,7 +25,7 @@ SMALLEST = -9.223372036854775808e18  # … and for -Inf
 
 @dataclass(slots=True)
 class Point:
-    """A point as it is sent. `time_ms` None: the time of the scrape. `category` is "metric" or "logging"."""
+    """A point as it is sent. `time_ms` None: the time of the scrape. `category` is "metric", "logging" or "object"."""
 
     measurement: str
     tags: Tags

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,10 +42,10 @@ class Row:
     namespace: str = "M"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class SeriesKey:
     """One series: a field of a measurement under one set of tags. There is one object for each, so it is
-    hashed by identity.
+    hashed by identity; the fields of a point share their tags.
     """
 
     id: int
@@ -55,16 +56,16 @@ class SeriesKey:
 
 
 class Store:
-    """The file. Series are few and looked at by every query, so they are held in memory too; points are not."""
+    """The file. Series are looked at by every query, so they are held in memory too; points are not."""
 
     def __init__(self, path: str, workspace_uuid: str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.executescript(_SCHEMA)
-        self._series: dict[tuple[str, str, str, str], SeriesKey] = {}
-        rows = self._db.execute("SELECT id, namespace, measurement, field, tags FROM series")
-        for id_, namespace, measurement, field, tags in rows:
-            key = SeriesKey(id_, measurement, field, json.loads(tags), namespace)
-            self._series[namespace, measurement, field, tags] = key
+        # By namespace and measurement, then by tags as text, then by field.
+        self._series: dict[tuple[str, str], dict[str, dict[str, SeriesKey]]] = {}
+        self._tags: dict[str, Mapping[str, str]] = {}
+        self._objects: dict[tuple[str, str], set[str]] = {}  # by class and name: the texts of tags they were seen with
+        self._load()
         row = self._db.execute("SELECT uuid FROM workspace").fetchone()
         if row is None:
             self._db.execute("INSERT INTO workspace VALUES (?)", (workspace_uuid,))
@@ -79,52 +80,67 @@ class Store:
     def write(self, rows: Iterable[Row]) -> int:
         """Keep points, the last one of a moment wins. Returns how many. Raises ValueError for an impossible time."""
         rows = list(rows)
-        self._forget_objects([row for row in rows if row.namespace == "O"])
         if any(not 0 <= row.time_ms < 1 << 62 for row in rows):
             raise ValueError("a time is out of range")
-        values = [(self._key(row).id, row.time_ms, row.value) for row in rows]
+        texts = {id(row.tags): row.tags for row in rows}  # the fields of a point share theirs
+        tags = {at: json.dumps(dict(each), sort_keys=True, ensure_ascii=False) for at, each in texts.items()}
         self._db.execute("BEGIN")
         try:
+            self._forget_objects([row for row in rows if row.namespace == "O"])
+            values = [(self._key(row, tags[id(row.tags)]).id, row.time_ms, row.value) for row in rows]
             self._db.executemany("INSERT OR REPLACE INTO point VALUES (?, ?, ?)", values)
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._load()
             raise
         self._db.execute("COMMIT")
         return len(values)
 
-    def _key(self, row: Row) -> SeriesKey:
-        tags = json.dumps(dict(row.tags), sort_keys=True, ensure_ascii=False)
-        name = (row.namespace, row.measurement, row.field, tags)
-        key = self._series.get(name)
-        if key is None:
-            cursor = self._db.execute(
-                "INSERT INTO series (namespace, measurement, field, tags) VALUES (?, ?, ?, ?)", name
-            )
-            key = SeriesKey(int(cursor.lastrowid or 0), row.measurement, row.field, json.loads(tags), row.namespace)
-            self._series[name] = key
+    def _key(self, row: Row, tags: str) -> SeriesKey:
+        key = self._series.get((row.namespace, row.measurement), {}).get(tags, {}).get(row.field)
+        if key is not None:
+            return key
+        cursor = self._db.execute(
+            "INSERT INTO series (namespace, measurement, field, tags) VALUES (?, ?, ?, ?)",
+            (row.namespace, row.measurement, row.field, tags),
+        )
+        return self._add(int(cursor.lastrowid or 0), row.namespace, row.measurement, row.field, tags)
+
+    def _load(self) -> None:
+        """Take the series as the file has them."""
+        self._series.clear()
+        self._tags.clear()
+        self._objects.clear()
+        for row in self._db.execute("SELECT id, namespace, measurement, field, tags FROM series"):
+            self._add(*row)
+
+    def _add(self, id_: int, namespace: str, measurement: str, field: str, tags: str) -> SeriesKey:
+        by_field = self._series.setdefault((namespace, measurement), {}).setdefault(tags, {})
+        shared = self._tags.get(tags)
+        if shared is None:
+            shared = self._tags[tags] = {sys.intern(key): value for key, value in json.loads(tags).items()}
+        if namespace == "O":
+            self._objects.setdefault((measurement, shared.get("name", "")), set()).add(tags)
+        key = SeriesKey(id_, sys.intern(measurement), sys.intern(field), shared, namespace)
+        by_field[key.field] = key
         return key
 
     def _forget_objects(self, rows: Sequence[Row]) -> None:
         """Drop what was known of these objects; an object is known by its class and its tag `name`."""
-        named = {(row.measurement, row.tags.get("name", "")) for row in rows}
-        old = [
-            name
-            for name, key in self._series.items()
-            if key.namespace == "O" and (key.measurement, key.tags.get("name", "")) in named
-        ]
-        for name in old if named else ():
-            id_ = self._series.pop(name).id
-            self._db.execute("DELETE FROM point WHERE series = ?", (id_,))
-            self._db.execute("DELETE FROM series WHERE id = ?", (id_,))
+        for measurement, name in {(row.measurement, row.tags.get("name", "")) for row in rows}:
+            for tags in self._objects.pop((measurement, name), ()):
+                for key in self._series["O", measurement].pop(tags).values():
+                    self._db.execute("DELETE FROM point WHERE series = ?", (key.id,))
+                    self._db.execute("DELETE FROM series WHERE id = ?", (key.id,))
 
     def series(self, measurement: str | None = None, field: str | None = None, namespace: str = "M") -> list[SeriesKey]:
         """The series of a measurement and field (None: of any), whether or not they still get points."""
         return [
             key
-            for key in self._series.values()
-            if key.namespace == namespace
-            and (measurement is None or key.measurement == measurement)
-            and (field is None or key.field == field)
+            for (space, name), by_tags in self._series.items()
+            if space == namespace and measurement in (None, name)
+            for by_field in by_tags.values()
+            for key in (by_field.values() if field is None else filter(None, [by_field.get(field)]))
         ]
 
     def points(self, series: SeriesKey, start_ms: float, end_ms: float) -> list[tuple[int, Value]]:
@@ -145,13 +161,13 @@ class Store:
     def prune(self, before_ms: float) -> None:
         """Forget points older than this, and series that have none left."""
         self._db.execute("BEGIN")
-        for series in self._series.values():  # by series: the primary key makes it a range delete
-            self._db.execute("DELETE FROM point WHERE series = ? AND time_ms < ?", (series.id, before_ms))
-        kept = {row[0] for row in self._db.execute("SELECT DISTINCT series FROM point")}
-        gone = [name for name, series in self._series.items() if series.id not in kept]
-        for name in gone:
-            self._db.execute("DELETE FROM series WHERE id = ?", (self._series.pop(name).id,))
+        for (series,) in self._db.execute("SELECT id FROM series").fetchall():
+            # by series: the primary key makes it a range delete
+            self._db.execute("DELETE FROM point WHERE series = ? AND time_ms < ?", (series, before_ms))
+        gone = self._db.execute("DELETE FROM series WHERE id NOT IN (SELECT DISTINCT series FROM point)").rowcount
         self._db.execute("COMMIT")
+        if gone:
+            self._load()
 
     # Dashboards
 
