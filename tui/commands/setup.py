@@ -21,8 +21,8 @@ from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, Wiza
 from tui.core.plan import NOT_COMPARED, Plan, make_plan
 from tui.core.ports import CONFIG_MAP
 from tui.core.proposal import propose
-from tui.core.receipts import PENDING, UNDONE, WRITTEN, Receipt, load, unfinished
-from tui.core.rollout import RolloutOptions
+from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
+from tui.core.rollout import RolloutOptions, going_on
 from tui.core.survey import CONFIG_MAP_NAME, cluster_uid, survey
 from tui.core.topology import consequence
 from tui.core.undo_elsewhere import without_receipt
@@ -142,8 +142,7 @@ def apply(options: argparse.Namespace) -> int:
 
 def _rollout(options: argparse.Namespace, left: Receipt | None) -> RolloutOptions:
     """How the change is to come out. What goes on with an apply that was broken off does so in that one's way."""
-    by_text = left is not None and any(pod.state == PENDING and not pod.template for pod in left.pods)
-    return RolloutOptions(options.one_node_first, options.only_etcd_nodes or by_text, options.delete_pods)
+    return going_on(RolloutOptions(options.one_node_first, options.only_etcd_nodes, options.delete_pods), left)
 
 
 def undo(options: argparse.Namespace) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tui.core import hold
@@ -15,6 +15,7 @@ from tui.core.etcd_conf import KEY as CONF_KEY
 from tui.core.manifests import Desired, applied_hash, keeping_template, template_hash
 from tui.core.ports import DAEMON_SET, POD, Access, Cluster, Object
 from tui.core.prom import conf as prom_conf
+from tui.core.receipts import PENDING, Receipt
 from tui.core.survey import AgentPod, Survey
 from tui.i18n import _, ngettext
 
@@ -262,3 +263,8 @@ def _scaled(value: Any, pods: int) -> int:
         return math.ceil(pods * int(value[:-1]) / 100)
     return int(value)
 
+
+def going_on(options: RolloutOptions, left: Receipt | None) -> RolloutOptions:
+    """The options of an apply that goes on with one that was broken off: what was for etcd's nodes alone stays so."""
+    by_text = left is not None and any(pod.state == PENDING and not pod.template for pod in left.pods)
+    return replace(options, only_etcd_nodes=options.only_etcd_nodes or by_text)
