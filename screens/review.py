@@ -134,8 +134,9 @@ class ReviewScreen(StepScreen):
         rows = [] if plan is None else [self._row(plan, at) for at in range(len(plan.changes))]
         at = picker.cursor
         picker.show(rows, str(at))
-        planning = plan is not None and not self._applying and bool(changed(plan.changes)) and not self._done
-        picker.display = bool(rows) and not self._applying and not self._done
+        shown = not self._applying and not self._done and not self._waits
+        planning = plan is not None and shown and bool(changed(plan.changes))
+        picker.display = bool(rows) and shown
         diff.display = planning
         self.body.set_class(planning, "-whole")
         if planning and plan is not None:
@@ -178,6 +179,11 @@ class ReviewScreen(StepScreen):
             parts += [(glyph("fail") + " ", "$error"), reason, "\n"]
         if plan.blockers():
             parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
+        elif self._waits:
+            parts += [(glyph("warn") + " ", "$warning"), (_("One node has the change; the others wait."), "bold"), "\n"]
+            parts += [plan.cost, "\n", (_("Enter goes on with the others, u takes it back."), muted())]
+        elif self._watched and not changed(plan.changes):
+            parts += [(glyph("ok") + " ", "$success"), _("Everything is written; the rollout goes on in the cluster.")]
         elif changed(plan.changes):
             parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
             if plan.rollout.restarts and not self._options.one_node_first:
@@ -209,6 +215,11 @@ class ReviewScreen(StepScreen):
         return receipt is not None and receipt.held and not receipt.undone
 
     @property
+    def _waits(self) -> bool:
+        """Whether nothing is left to do but to go on with the other nodes, or to take it back."""
+        return self._held and self.plan is not None and self._goes_on(self.plan)
+
+    @property
     def _watched(self) -> bool:
         """Whether a rollout that was begun here is yet to be seen to its end."""
         receipt = self.session.receipt
@@ -227,7 +238,7 @@ class ReviewScreen(StepScreen):
         if plan.blockers():
             return _("Go on without applying"), True
         todo = changed(plan.changes)
-        if self._held and self._goes_on(plan):
+        if self._waits:
             return _("Go on with the other nodes"), True
         if self._watched and not todo:
             return _("Watch the rollout again"), True
@@ -327,7 +338,7 @@ class ReviewScreen(StepScreen):
         self._begin(_("Applying"))
         store = session.store
         on_event = background.to_loop(self._event)
-        others = self._held and self._goes_on(plan)
+        others = self._waits
         stopped = lambda: self._stopped or background.stopping()  # noqa: E731
         facts = Facts(
             self.backend,
@@ -404,7 +415,7 @@ class ReviewScreen(StepScreen):
         self._take_newest()
         self.session.failed.discard(self.STEP)
         await self._plan()
-        self.working.finish("warn", _("Not watched any more: the rollout goes on in the cluster."))
+        self.working.finish("warn", _("Not watched any more; the rollout goes on."))
         self.post_message(self.Saved())
         self.refresh_frame()
 
@@ -460,10 +471,10 @@ class ReviewScreen(StepScreen):
                 text = ngettext("and {n} more node", "and {n} more nodes", more).format(n=more)
                 parts += [(text, muted()), "\n"]
         if not self._applying and self._held and receipt is not None:
-            parts += ["\n", (glyph("warn") + " ", "$warning"), (_("One node has the change:"), "bold"), "\n"]
+            pods: list[str | tuple[str, str] | Content] = []
             for pod in receipt.pods:
-                parts += [fit(pod.node, 20), (pod.message or _("waits"), muted()), "\n"]
-            parts += [(_("Enter goes on with the others, u takes it back."), muted()), "\n"]
+                pods += [fit(pod.node, 20), (pod.message or _("waits"), muted()), "\n"]
+            parts = [*pods, "\n", *parts]
         if not self._applying and self._done and receipt is not None:
             parts = [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n", *parts]
             if receipt.path is not None:

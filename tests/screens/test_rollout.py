@@ -27,7 +27,7 @@ async def test_one_node_first_then_the_others(tmp_path: Path) -> None:
         assert drive.app.session.receipt.held
         assert "deleted datakit-cp-1" in drive.world.writes
         assert strategy(drive) == "OnDelete"
-        assert "One node has the change:" in drive.text
+        assert "One node has the change; the others wait." in drive.text
         assert "collected 100 points of etcd" in " ".join(drive.text.split())
         assert drive.next == "Go on with the other nodes"
         assert drive.app.session.state("review") is not StepState.DONE
@@ -87,7 +87,8 @@ async def test_watching_is_left_and_taken_up_again(tmp_path: Path) -> None:
         await drive.until(lambda: "0 of 4 nodes" in drive.text)
         await drive.pilot.press("d")
         await drive.rest()
-        assert "Not watched any more" in drive.text
+        await drive.until(lambda: "Not watched any more" in drive.text)
+        assert "Everything is written; the rollout goes on" in " ".join(drive.text.split())
         assert drive.next == "Watch the rollout again"
         assert drive.app.session.state("review") is not StepState.FAILED
         world.held = False
