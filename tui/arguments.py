@@ -9,6 +9,7 @@ from tui.i18n import LANGUAGES, N_, _
 
 STRATEGIES = ("node-http", "node-tls", "elected", "tutorial", "none")
 PRESETS = ("tutorial", "recommended", "full")
+REPORTS = ("text", "json", "junit", "markdown", "html", "openmetrics")
 PLATFORMS = ("kubeadm", "rke2", "k3s")
 
 
@@ -126,17 +127,23 @@ def _answers(answers: argparse.ArgumentParser, _shared: argparse.ArgumentParser)
 
 
 def _check(check: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
-    check.add_argument(
-        "-o", "--output", choices=("text", "json", "junit"), default="text", help=_("form of the report")
-    )
+    check.add_argument("-o", "--output", choices=REPORTS, default="text", help=_("form of the report"))
     check.add_argument("--wait", type=_duration, default=None, metavar="D", help=_("ask again for so long (e.g. 90s)"))
+    check.add_argument("-f", "--filename", default="", metavar="FILE", help=_("compare with this answers file, too"))
+    check.add_argument("--receipt", default="", metavar="RECEIPT", help=_("compare with what this receipt says, too"))
     check.add_argument("--short", action="store_true", help=_("only what is not well, one line each"))
     check.add_argument("--every-node", action="store_true", help=_("ask every node, not a sample of a large cluster"))
     check.add_argument("--all-contexts", action="store_true", help=_("every context of the kubeconfig"))
 
 
-def _answers_file(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-f", "--filename", required=True, metavar="FILE", help=_("answers file, - for stdin"))
+def _bundle(bundle: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
+    bundle.add_argument(
+        "file", nargs="?", default="", metavar="FILE", help=_("the archive (default: named by context and time, here)")
+    )
+
+
+def _answers_file(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument("-f", "--filename", required=required, metavar="FILE", help=_("answers file, - for stdin"))
 
 
 def _rollout_flags(parser: argparse.ArgumentParser) -> None:
@@ -225,8 +232,11 @@ def _preview(preview: argparse.ArgumentParser, _shared: argparse.ArgumentParser)
 
 
 def _export(export: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
-    _answers_file(export)
-    export.add_argument("directory", metavar="DIR")
+    _answers_file(export, required=False)
+    export.add_argument(
+        "target", nargs="+", metavar="[check] DIR", help=_("with `check`: a nightly check as a CronJob")
+    )
+    export.add_argument("--image", default="", metavar="IMAGE", help=_("of the nightly check"))
 
 
 def _rbac(rbac: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -244,6 +254,7 @@ VERBS: dict[str, tuple[str, _Fill]] = {
     "lab": (N_("the practice lab alone; one JSON line on stdout when it is ready"), _lab),
     "answers": (N_("print the answers file that would be proposed for this cluster"), _answers),
     "check": (N_("verify, read-only; exit status 0 only if every required check passed"), _check),
+    "bundle": (N_("write one archive without secrets for a ticket: report, conf, receipts, log tails"), _bundle),
     "plan": (N_("show what would change; exit status 1 if anything would"), _plan),
     "apply": (N_("make it so, and print the receipt's path"), _apply),
     "undo": (N_("take back what a receipt did; without one, the newest not yet undone"), _undo),

@@ -319,9 +319,7 @@ def test_a_key_file_that_others_can_read_is_warned_of(run: Run, dead_cluster: Pa
     key = tmp_path / "key"
     key.write_text(SECRET)
     key.chmod(stat.S_IRUSR | stat.S_IROTH)
-    said = run(
-        "check", "--kubeconfig", dead_cluster, "--api-key-file", key, "--endpoint", "https://openapi.guance.com"
-    )
+    said = run("check", "--kubeconfig", dead_cluster, "--api-key-file", key, "--endpoint", "https://openapi.guance.com")
     assert str(key) in said.err
     assert "chmod 600" in said.err
 

@@ -34,6 +34,10 @@ def _command(verb: str | None) -> Callable[[argparse.Namespace], int]:
         from tui.commands import verify
 
         return verify.check
+    if verb == "bundle":
+        from tui.commands import bundle
+
+        return bundle.bundle
     if verb == "views":
         from tui.commands import studio
 

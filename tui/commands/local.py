@@ -130,6 +130,12 @@ def rbac(options: argparse.Namespace) -> int:
 
 def info(options: argparse.Namespace) -> int:
     """Print versions, paths, and where each setting came from. It makes no request and shows no secret."""
+    sys.stdout.write(info_text(options))
+    return Exit.OK
+
+
+def info_text(options: argparse.Namespace) -> str:
+    """What `info` prints."""
     rows = [("datakit-wizard", version("datakit-wizard")), ("Python", platform.python_version())]
     rows += [(name, version(name)) for name in ("textual", "kubernetes", "httpx", "tomlkit", "PyYAML")]
     rows += [
@@ -156,6 +162,4 @@ def info(options: argparse.Namespace) -> int:
     except WizardError as error:
         say(str(error))
     width = max(len(name) for name, _value in rows)
-    for name, value in rows:
-        print(f"{name:<{width}}  {value}")
-    return Exit.OK
+    return "".join(f"{name:<{width}}  {value}\n" for name, value in rows)

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 from tui import terminal
-from tui.commands.connection import connect, contexts, say, studio, studio_settings
+from tui.commands.connection import Connection, connect, contexts, say, studio, studio_settings
+from tui.commands.setup import read_answers
 from tui.core import checks, reports
-from tui.core.checks import Facts, Report, Result
+from tui.core.checks import Facts, Report, Result, drift
 from tui.core.errors import Exit, UsageError, WizardError
 from tui.core.parallel import each
+from tui.core.ports import Studio
+from tui.core.receipts import load
+from tui.core.report_html import as_html
+from tui.core.report_markdown import as_markdown
+from tui.core.report_openmetrics import as_openmetrics
 from tui.i18n import _, language
 
 
@@ -20,20 +29,14 @@ def check(options: argparse.Namespace) -> int:
     """Run the checks on one or more contexts and print the report."""
     names = _names(options)
     found = studio_settings(options)
+    also = _drift(options, names)
     progress = _progress if sys.stderr.isatty() and options.output == "text" and len(names) == 1 else None
 
     def one(name: str) -> Report:
         connection = connect(argparse.Namespace(**{**vars(options), "context": [name] if name else None}))
-        client = studio(connection.backend, found)
-        facts = Facts(
-            connection.backend,
-            connection.cluster,
-            namespace=options.namespace or "",
-            studio=client,
-            every_node=options.every_node,
-            no_studio=_("No API key was given, so nobody looked into the studio.") if client is None else "",
-        )
-        return checks.run(facts, wait_s=options.wait, on_result=progress)
+        facts = facts_of(options, connection, studio(connection.backend, found), every_node=options.every_node)
+        report = checks.run(facts, wait_s=options.wait, on_result=progress, also=also)
+        return with_plots(facts, report) if options.output in ("html", "openmetrics") else report
 
     run_reports = []
     for answer in each(names, one):
@@ -42,12 +45,46 @@ def check(options: argparse.Namespace) -> int:
         run_reports.append(answer)
     if progress:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-    report = Report(
-        tuple(result for one in run_reports for result in one.results),
-        tuple(context for one in run_reports for context in one.contexts),
-    )
+    report = Report.joined(run_reports)
     sys.stdout.write(_render(report, options))
     return _status(report)
+
+
+def _drift(options: argparse.Namespace, names: list[str]) -> tuple[checks.Check, ...]:
+    """The checks against an answers file or a receipt, where one was given."""
+    if not options.filename and not options.receipt:
+        return ()
+    if options.filename and options.receipt:
+        raise UsageError(_("-f and --receipt exclude each other."))
+    if len(names) > 1:
+        raise UsageError(_("Answers and receipts are of one cluster; choose one with --context."))
+    if options.receipt:
+        return drift.against_receipt(load(Path(options.receipt)))
+    answers = read_answers(options.filename)
+    return drift.against_answers(answers, f"datakit-wizard apply -f {shlex.quote(options.filename)}")
+
+
+def facts_of(
+    options: argparse.Namespace, connection: Connection, client: Studio | None, *, every_node: bool = False
+) -> Facts:
+    """What the checks look at, in one context."""
+    return Facts(
+        connection.backend,
+        connection.cluster,
+        namespace=options.namespace or "",
+        studio=client,
+        every_node=every_node,
+        no_studio=_("No API key was given, so nobody looked into the studio.") if client is None else "",
+    )
+
+
+def with_plots(facts: Facts, report: Report) -> Report:
+    """The report with the course of what arrived, and with when certificates end; without where nobody can say."""
+    try:
+        courses = checks.courses(facts)
+    except WizardError:  # the checks have told of it already
+        courses = ()
+    return replace(report, courses=courses, expiries=checks.expiries(facts))
 
 
 def _status(report: Report) -> Exit:
@@ -78,6 +115,12 @@ def _render(report: Report, options: argparse.Namespace) -> str:
         return reports.as_json(report)
     if options.output == "junit":
         return reports.as_junit(report)
+    if options.output == "markdown":
+        return as_markdown(report)
+    if options.output == "html":
+        return as_html(report, now_s=time.time())
+    if options.output == "openmetrics":
+        return as_openmetrics(report, now_s=time.time())
     ascii_only = language() == "en" and not terminal.utf8(os.environ)
     text = reports.as_text(report, short=options.short, ascii_only=ascii_only)
     return terminal.in_ascii(text) if ascii_only else text

@@ -54,3 +54,20 @@ def struck(value: Any) -> Any:
             made["value"] = STRUCK
         return made
     return value
+
+
+_SHORTEST = 6  # a shorter value would strike out words that are no secret
+_TOKEN = re.compile(r"(?i)(?:token|ak|sk|api_key)=([^&\s\"'*,]+)")
+
+
+def secret_values(obj: Any) -> list[str]:
+    """The secrets themselves that an object's env entries hold, so that they can be struck out wherever they stand."""
+    if isinstance(obj, list):
+        return [value for item in obj for value in secret_values(item)]
+    if not isinstance(obj, dict):
+        return []
+    found = [value for inner in obj.values() for value in secret_values(inner)]
+    name, value = obj.get("name"), obj.get("value")
+    if isinstance(name, str) and isinstance(value, str):
+        found += [value] if _ENV_NAME.search(name) else _TOKEN.findall(value)
+    return [value for value in found if len(value) >= _SHORTEST]

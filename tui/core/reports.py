@@ -51,20 +51,29 @@ def as_json(report: Report) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def _details(result: Result) -> list[str]:
+def details(result: Result) -> list[str]:
+    """Object, what was looked at, causes and remedy of a result, a line each; the command is left out."""
     lines = [_("object: {object}").format(object=result.object)] if result.object else []
     lines += [_("looked at: {what}").format(what=result.looked_at)] if result.looked_at else []
     lines += [_("cause: {cause}").format(cause=cause) for cause in result.causes]
     lines += [_("what to do: {remedy}").format(remedy=result.remedy)] if result.remedy else []
-    lines += [f"  {line}" for line in result.command.splitlines()]
     return lines
+
+
+def _details(result: Result) -> list[str]:
+    return [*details(result), *(f"  {line}" for line in result.command.splitlines())]
+
+
+def outcome(result: Result) -> str:
+    """What came out, in words: what was found, or why it was skipped."""
+    return result.skipped_because if result.status == "skip" else result.found
 
 
 def line(result: Result, *, ascii_only: bool = False) -> str:
     """One result in one line: mark, title, what was found."""
     mark = (ASCII_MARKS if ascii_only else MARKS)[result.status]
-    told = result.skipped_because if result.status == "skip" else result.found
-    return f"{mark} {result.title}" + (f": {told}" if told else "")
+    what = outcome(result)
+    return f"{mark} {result.title}" + (f": {what}" if what else "")
 
 
 def as_text(report: Report, *, short: bool = False, ascii_only: bool = False) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 from tui.core.survey import CONFIG_MAP_NAME
 
 
-def role(namespace: str, *, verify_only: bool = False) -> str:
-    """Role and ClusterRole as YAML, with bindings for a user called `$USER_NAME`.
+def role(namespace: str, *, verify_only: bool = False, account: str = "") -> str:
+    """Role and ClusterRole as YAML, with bindings for a user called `$USER_NAME`, or for a ServiceAccount of its own.
 
     list and watch under resourceNames pass only with a field selector on that name, so they are given on the resource
     (measured on kube-apiserver 1.36). Exec over WebSocket needs get and create.
@@ -42,7 +42,12 @@ def role(namespace: str, *, verify_only: bool = False) -> str:
     ]
     name = "datakit-wizard-verify" if verify_only else "datakit-wizard"
     subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "$USER_NAME"}]
-    documents = [
+    documents: list[dict[str, Any]] = []
+    if account:
+        metadata = {"name": account, "namespace": namespace}
+        documents.append({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+        subjects = [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]
+    documents += [
         _rbac("Role", name, namespace, rules=rules),
         _binding("RoleBinding", "Role", name, namespace, subjects),
         # Where etcd runs is read from its pods.

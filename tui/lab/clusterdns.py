@@ -18,18 +18,18 @@ class ClusterDNS:
     def __init__(self, client: Client, pods: Cache, rng: random.Random) -> None:
         self._pods = pods
         self._rng = rng
-        self._services = Cache(client, "/api/v1/services", lean=True)
+        self.services = Cache(client, "/api/v1/services", lean=True)
 
     async def run(self) -> None:
         """Follow the Services until cancelled."""
-        await self._services.run()
+        await self.services.run()
 
     def find(self, host: str) -> Object | None:
         """The Service of a host, None where there is none of that name or address."""
         labels = host.rstrip(".").split(".")
         if len(labels) in (2, 3, 5) and ".".join(labels[2:]) in ("", "svc", DOMAIN):
-            return self._services.objects.get((labels[1], labels[0]))
-        return next((each for each in self._services.objects.values() if each["spec"].get("clusterIP") == host), None)
+            return self.services.objects.get((labels[1], labels[0]))
+        return next((each for each in self.services.objects.values() if each["spec"].get("clusterIP") == host), None)
 
     def endpoint(self, service: Mapping[str, Any], port: int) -> tuple[str, int] | None:
         """Address and port of one of the ready pods behind a Service's port, None where nothing answers there."""
@@ -43,13 +43,13 @@ class ClusterDNS:
             address = pod.get("status", {}).get("podIP")
             fits = namespace == service["metadata"]["namespace"]
             if fits and address and selector <= (pod["metadata"].get("labels") or {}).items():
-                target = _target(pod, wanted.get("targetPort", port))
+                target = target_port(pod, wanted.get("targetPort", port))
                 if target and ready_since(pod) and not pod["metadata"].get("deletionTimestamp"):
                     found.append((address, target))
         return self._rng.choice(sorted(found)) if found else None
 
 
-def _target(pod: Object, port: int | str) -> int:
+def target_port(pod: Object, port: int | str) -> int:
     """A target port as a number, 0 where no container has a port of that name."""
     if isinstance(port, int):
         return port

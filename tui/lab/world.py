@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from tui.core.errors import UsageError
 from tui.i18n import _
-from tui.lab import vendor
+from tui.lab import samples, vendor
 from tui.lab.agent import Agent
 from tui.lab.audit import AuditLog
 from tui.lab.client import Cache, Client, Object
@@ -31,10 +31,12 @@ from tui.lab.daemonsets import DaemonSets
 from tui.lab.deployments import Deployments
 from tui.lab.disruptions import DisruptionBudgets
 from tui.lab.edits import Cluster
+from tui.lab.endpoints import EndpointsOfServices
 from tui.lab.etcd import CLIENT_PORT, METRICS_PORT, Etcd, open_ports, start_etcd
 from tui.lab.events import now
 from tui.lab.hooks import NodeHooks
 from tui.lab.inputs.machine import Running
+from tui.lab.jobs import Jobs
 from tui.lab.kubeconfig import context_name, write_kubeconfig
 from tui.lab.kubelet import Kubelet, watch_pods
 from tui.lab.layouts import Layout, dress, layout_of, place_socket, write_certificates
@@ -47,6 +49,7 @@ from tui.lab.realserver import AUDIT_FILE
 from tui.lab.replicasets import ReplicaSets
 from tui.lab.scheduler import Scheduler
 from tui.lab.serviceaccounts import keep_default_accounts
+from tui.lab.statefulsets import StatefulSets
 from tui.lab.studio import StudioServer
 from tui.lab.switches import Switches
 
@@ -307,7 +310,7 @@ class Lab:
         for path, item in made:
             await admin.send("POST", path, vendor.client_side_applied(item), query=by_kubectl)
         rbac = "/apis/rbac.authorization.k8s.io/v1"
-        spaces = mesh_objects.namespaces() if self.has_mesh else []
+        spaces = [*mesh_objects.namespaces(), samples.namespace()] if self.has_mesh else []
         for item in spaces:
             await admin.send("POST", "/api/v1/namespaces", vendor.client_side_applied(item), query=by_kubectl)
         viewer = vendor.viewer_rights(*(each["metadata"]["name"] for each in spaces))
@@ -315,7 +318,7 @@ class Lab:
             plural = f"{item['kind'].lower()}s"
             inside = f"/namespaces/{item['metadata']['namespace']}" if "namespace" in item["metadata"] else ""
             await admin.send("POST", f"{rbac}{inside}/{plural}", item)
-        for path, item in mesh_objects.objects() if self.has_mesh else ():
+        for path, item in [*mesh_objects.objects(), *samples.objects()] if self.has_mesh else ():
             await admin.send("POST", path, vendor.client_side_applied(item), query=by_kubectl)
 
     async def _run_controllers(self) -> None:
@@ -336,6 +339,9 @@ class Lab:
             Scheduler(controller, pods, nodes),
             DisruptionBudgets(controller, pods, sets.cache),
             names,
+            StatefulSets(controller, pods),
+            Jobs(controller, pods, self.scale),
+            EndpointsOfServices(controller, names.services, pods),
             pods,
             nodes,
         )

@@ -25,8 +25,8 @@ async def test_seeded_objects_have_an_owner_and_keep_their_status(make_server: A
     assert [(entry["manager"], entry["operation"]) for entry in found["metadata"]["managedFields"]] == [
         ("kubectl-client-side-apply", "Update")
     ]
-    with pytest.raises(ValueError, match="StatefulSet"):
-        server.seed([{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "x"}}])
+    with pytest.raises(ValueError, match="Ingress"):
+        server.seed([{"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "x"}}])
 
 
 async def test_a_bare_server_has_the_system_namespaces(make_server: Any) -> None:
@@ -75,9 +75,19 @@ async def test_stopping_ends_open_watches(make_server: Any, authority: Authority
 @pytest.mark.parametrize(
     ("method", "path", "status", "text"),
     [
-        ("GET", "/apis/apps/v1/statefulsets", 200, ""),
-        ("GET", "/apis/apps/v1/namespaces/default/statefulsets/x", 404, 'statefulsets.apps "x" not found'),
-        ("POST", "/apis/apps/v1/namespaces/default/statefulsets", 501, "does not serve writes to statefulsets.apps"),
+        ("GET", "/apis/networking.k8s.io/v1/ingresses", 200, ""),
+        (
+            "GET",
+            "/apis/networking.k8s.io/v1/namespaces/default/ingresses/x",
+            404,
+            'ingresses.networking.k8s.io "x" not found',
+        ),
+        (
+            "POST",
+            "/apis/networking.k8s.io/v1/namespaces/default/ingresses",
+            501,
+            "writes to ingresses.networking.k8s.io",
+        ),
         ("POST", "/api/v1/namespaces/default/serviceaccounts/x/token", 501, "does not serve serviceaccounts/token"),
         ("GET", "/api/v1/namespaces/datakit/pods/web/portforward", 501, "does not serve pods/portforward"),
         ("POST", "/apis/events.k8s.io/v1/namespaces/default/events", 501, "does not serve writes to events"),

@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from tui.core.checks import certificates, cluster, etcd, studio
+from tui.core.checks.certificates import expiries
+from tui.core.checks.courses import courses
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed
-from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Report, Result, Samples
+from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Course, Expiry, Report, Result, Samples
 from tui.core.errors import ForbiddenError, WizardError
 from tui.i18n import N_, _
 
-__all__ = ["CHECKS", "Check", "Facts", "Report", "Result", "Samples", "default_wait_s", "run"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Course",
+    "Expiry",
+    "Facts",
+    "Report",
+    "Result",
+    "Samples",
+    "courses",
+    "default_wait_s",
+    "expiries",
+    "run",
+]
 
 ROUTE = "etcd"
 
@@ -95,17 +110,18 @@ def run(
     cancelled: Callable[[], bool] = lambda: False,
     sleep: Callable[[float], None] = time.sleep,
     samples: Samples | None = None,
+    also: Sequence[Check] = (),
 ) -> Report:
-    """Run every check in order and return the report; `on_result` gets each result, and "pending" ones on the way.
+    """Run every check in order, then those in `also`, and return the report.
 
-    A patient check is asked again until it passes or `wait_s` (for the whole run, seconds) has gone by, as long as no
-    required check failed; what needs a
-    check that did not pass is skipped, naming it. `samples` collects etcd's values while the studio is asked.
+    `on_result` gets each result, and "pending" ones on the way. A patient check is asked again until it passes or
+    `wait_s` (for the whole run, seconds) has gone by, as long as no required check failed; what needs a check that did
+    not pass is skipped, naming it. `samples` collects etcd's values while the studio is asked.
     """
     started = facts.now()
     results: dict[str, Result] = {}
     broken = False
-    for check in CHECKS:
+    for check in (*CHECKS, *also):
         if cancelled():
             break
         begun = facts.now()

@@ -8,6 +8,8 @@ from tui.core.checks.cluster import names, no_exec
 from tui.core.checks.etcd import apply_command
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, not_needed, passed, skipped
+from tui.core.checks.model import Expiry
+from tui.core.errors import WizardError
 from tui.core.ports import CertificateFile, NodeCertificates
 from tui.core.prom.conf import PromInput
 from tui.core.survey import AgentPod
@@ -94,6 +96,23 @@ def dates(facts: Facts) -> Finding:
     if not newest:
         return skipped(_("No certificate could be read."))
     return passed(_("valid until {day}").format(day=f"{datetime.fromtimestamp(newest, UTC):%Y-%m-%d}"))
+
+
+def expiries(facts: Facts) -> tuple[Expiry, ...]:
+    """When each certificate ends that the conf names, on each node that collects; empty where none can be read."""
+    try:
+        if _no_certificates(facts):
+            return ()
+        looks = _each_certificate(facts)
+    except WizardError:
+        return ()
+    found = {
+        (pod.node, file.path): min(certificate.not_after_s for certificate in file.certificates)
+        for pod, _found, seen in looks
+        for file in (seen.ca, seen.cert)
+        if file.certificates
+    }
+    return tuple(Expiry(facts.cluster.context, node, path, ends) for (node, path), ends in sorted(found.items()))
 
 
 def pair(facts: Facts) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tui.core.checks.facts import Facts
@@ -55,11 +55,44 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Course:
+    """How one field of one series went: (unix ms, value) in order of time. `member` tells the series apart."""
+
+    context: str
+    measurement: str
+    field: str
+    member: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Expiry:
+    """When a certificate that was looked at on a node ends, in unix seconds."""
+
+    context: str
+    node: str
+    path: str
+    not_after_s: float
+
+
+@dataclass(frozen=True)
 class Report:
-    """One run over one or more contexts."""
+    """One run over one or more contexts; `courses` are there where somebody asked for them (`checks.courses`)."""
 
     results: tuple[Result, ...]
     contexts: tuple[str, ...]
+    expiries: tuple[Expiry, ...] = ()
+    courses: tuple[Course, ...] = ()
+
+    @staticmethod
+    def joined(reports: Sequence[Report]) -> Report:
+        """The reports of several contexts as one, in their order."""
+        return Report(
+            tuple(result for report in reports for result in report.results),
+            tuple(context for report in reports for context in report.contexts),
+            tuple(expiry for report in reports for expiry in report.expiries),
+            tuple(course for report in reports for course in report.courses),
+        )
 
     @property
     def verdict(self) -> str:

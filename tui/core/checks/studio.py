@@ -11,7 +11,7 @@ from tui.core.survey import CLUSTER_TAG, host_cluster_name
 from tui.i18n import _, ngettext
 
 
-def _no_studio(facts: Facts) -> Finding:
+def no_studio(facts: Facts) -> Finding:
     return skipped(
         facts.no_studio or _("No API key was given: whether the metrics arrive stays unproven."),
         remedy=_("Give --endpoint and --api-key-file, or GUANCE_END_POINT and GUANCE_ACCESS_TOKEN."),
@@ -21,7 +21,7 @@ def _no_studio(facts: Facts) -> Finding:
 def key(facts: Facts) -> Finding:
     """The API key opens a workspace."""
     if facts.studio is None:
-        return _no_studio(facts)
+        return no_studio(facts)
     workspace = facts.studio.workspace()
     return passed(_("workspace {name}").format(name=workspace.name), object=facts.studio.endpoint)
 
@@ -33,7 +33,7 @@ def _who(series: Series) -> str:
 def series(facts: Facts) -> Finding:
     """Each member of etcd has one series."""
     if facts.studio is None:
-        return _no_studio(facts)
+        return no_studio(facts)
     if not facts.probes:
         return failed(_("the conf sends nothing that could be looked for"))
     measurement, name = facts.probes[0]
@@ -80,7 +80,7 @@ def series(facts: Facts) -> Finding:
 def cluster_tag(facts: Facts) -> Finding:
     """The series carry the cluster's name, the same as everything else of this cluster."""
     if facts.studio is None:
-        return _no_studio(facts)
+        return no_studio(facts)
     found = facts.fresh_series
     if not found:
         return pending(_("no series yet"))
@@ -111,7 +111,7 @@ def cluster_tag(facts: Facts) -> Finding:
 def fresh(facts: Facts) -> Finding:
     """The newest point is not older than two collection intervals."""
     if facts.studio is None:
-        return _no_studio(facts)
+        return no_studio(facts)
     found = facts.all_series
     if not found:
         return pending(_("no series yet"))
@@ -129,7 +129,7 @@ def fresh(facts: Facts) -> Finding:
 def etcd_view(facts: Facts) -> Finding:
     """The ETCD view is there."""
     if facts.studio is None:
-        return _no_studio(facts)
+        return no_studio(facts)
     workspace = facts.studio.workspace()
     uuid = views.dashboard_uuid(workspace.uuid, "etcd", facts.cluster_name or facts.survey.cluster_name)
     there = facts.studio.find_dashboard(uuid)

@@ -201,6 +201,79 @@ def _replica_set(obj: Obj) -> list[Any]:
     ]
 
 
+def _stateful_set(obj: Obj) -> list[Any]:
+    spec, containers = obj["spec"], obj["spec"]["template"]["spec"].get("containers") or []
+    return [
+        obj["metadata"]["name"],
+        f"{obj['status'].get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
+        _created(obj),
+        ",".join(each["name"] for each in containers),
+        ",".join(each.get("image", "") for each in containers),
+    ]
+
+
+def _job(obj: Obj) -> list[Any]:
+    spec, status = obj["spec"], obj["status"]
+    kinds = {each["type"] for each in status.get("conditions") or () if each["status"] == "True"}
+    began, ended = status.get("startTime"), status.get("completionTime")
+    took = ""
+    if began:
+        until = parse_time(ended) if ended else datetime.now(UTC)
+        took = duration(int((until - parse_time(began)).total_seconds()))
+    return [
+        obj["metadata"]["name"],
+        next((kind for kind in ("Complete", "Failed", "Suspended") if kind in kinds), "Running"),
+        f"{status.get('succeeded', 0)}/{spec.get('completions', 1)}",
+        took,
+        _created(obj),
+    ]
+
+
+def _cron_job(obj: Obj) -> list[Any]:
+    spec, status = obj["spec"], obj["status"]
+    return [
+        obj["metadata"]["name"],
+        spec["schedule"],
+        spec.get("timeZone", NONE),
+        str(spec.get("suspend", False)),
+        len(status.get("active") or ()),
+        age(status["lastScheduleTime"]) if status.get("lastScheduleTime") else NONE,
+        _created(obj),
+    ]
+
+
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+def _claim(obj: Obj) -> list[Any]:
+    spec, status = obj["spec"], obj["status"]
+    modes = ",".join(_MODES.get(mode, mode) for mode in status.get("accessModes") or ())
+    capacity = (status.get("capacity") or {}).get("storage", "")
+    place = spec.get("storageClassName", "")
+    return [
+        obj["metadata"]["name"],
+        status.get("phase", ""),
+        spec.get("volumeName", ""),
+        capacity,
+        modes,
+        place,
+        "<unset>",
+        _created(obj),
+        spec.get("volumeMode", "<unset>"),
+    ]
+
+
+def _endpoints(obj: Obj) -> list[Any]:
+    found = [
+        f"{each['ip']}:{port['port']}"
+        for subset in obj.get("subsets") or ()
+        for port in subset.get("ports") or ()
+        for each in subset.get("addresses") or ()
+    ]
+    shown = ",".join(found[:3]) + (f" + {len(found) - 3} more..." if len(found) > 3 else "")
+    return [obj["metadata"]["name"], shown or NONE, _created(obj)]
+
+
 def _selector(selector: Obj | None) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted((selector or {}).get("matchLabels", {}).items()))
 
@@ -321,6 +394,11 @@ _CELLS: dict[str, Callable[[Obj], list[Any]]] = {
     "DaemonSet": _daemon_set,
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
+    "StatefulSet": _stateful_set,
+    "Job": _job,
+    "CronJob": _cron_job,
+    "PersistentVolumeClaim": _claim,
+    "Endpoints": _endpoints,
     "PodDisruptionBudget": _disruption_budget,
     "Event": _event,
     "Node": _node,

@@ -162,6 +162,40 @@ def _replica_set(obj: Obj) -> None:
     _pod_spec(obj["spec"]["template"]["spec"])
 
 
+def _stateful_set(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, replicas=1, revisionHistoryLimit=10, podManagementPolicy="OrderedReady")
+    _set(spec.setdefault("persistentVolumeClaimRetentionPolicy", {}), whenDeleted="Retain", whenScaled="Retain")
+    strategy = spec["updateStrategy"]
+    _set(strategy, type="RollingUpdate")
+    if strategy["type"] == "RollingUpdate":
+        _set(strategy.setdefault("rollingUpdate", {}), partition=0)
+    for claim in spec.get("volumeClaimTemplates") or ():
+        _claim(claim)
+    _pod_spec(spec["template"]["spec"])
+
+
+def _claim(obj: Obj) -> None:
+    _set(obj["spec"], volumeMode="Filesystem")
+    _set(obj["status"], phase="Pending")
+
+
+def _job(obj: Obj) -> None:
+    _job_spec(obj["spec"])
+
+
+def _job_spec(spec: Obj) -> None:
+    _set(spec, completions=1, parallelism=1, backoffLimit=6, completionMode="NonIndexed", suspend=False)
+    _set(spec, podReplacementPolicy="TerminatingOrFailed")
+    _pod_spec(spec["template"]["spec"])
+
+
+def _cron_job(obj: Obj) -> None:
+    spec = obj["spec"]
+    _set(spec, concurrencyPolicy="Allow", suspend=False, successfulJobsHistoryLimit=3, failedJobsHistoryLimit=1)
+    _pod_spec(spec["jobTemplate"]["spec"]["template"]["spec"])
+
+
 def _namespace(obj: Obj) -> None:
     name = obj["metadata"].get("name")
     if name:
@@ -212,6 +246,10 @@ _KINDS: dict[str, Callable[[Obj], None]] = {
     "DaemonSet": _daemon_set,
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
+    "StatefulSet": _stateful_set,
+    "Job": _job,
+    "CronJob": _cron_job,
+    "PersistentVolumeClaim": _claim,
     "Namespace": _namespace,
     "Node": _node,
     "Service": _service,

@@ -1,8 +1,8 @@
 """What this practice control plane leaves out of Kubernetes, in one place, and how it says so.
 
 - Objects are held of the kinds in types.txt: Namespace, Node, Pod, ConfigMap, Secret, Service, ServiceAccount, Event,
-  DaemonSet, Deployment, ReplicaSet, ControllerRevision, PodDisruptionBudget, Role, ClusterRole, RoleBinding,
-  ClusterRoleBinding, Lease, and the access reviews.
+  DaemonSet, Deployment, ReplicaSet, StatefulSet, Job, CronJob, PersistentVolumeClaim, Endpoints, ControllerRevision,
+  PodDisruptionBudget, Role, ClusterRole, RoleBinding, ClusterRoleBinding, Lease, and the access reviews.
   The other kinds that discovery lists have no objects: lists of them are empty, a GET is 404, a write is 501.
 - Subresources: status of the kinds above; log, exec, proxy and binding of pods. The others (scale, eviction, attach,
   portforward, ephemeralcontainers, resize, token, proxy of nodes and services) are 501.

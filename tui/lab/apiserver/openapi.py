@@ -18,6 +18,7 @@ _META = (
 )  # fmt: skip
 _PACKAGES = {
     "apps": "io.k8s.api.apps.v1",
+    "batch": "io.k8s.api.batch.v1",
     "policy": "io.k8s.api.policy.v1",
     "rbac.authorization.k8s.io": "io.k8s.api.rbac.v1",
     "coordination.k8s.io": "io.k8s.api.coordination.v1",
@@ -109,6 +110,7 @@ def _property(field: Field) -> Obj:
 _REQUIRED = {
     "Container": ["name"], "EnvVar": ["name"], "VolumeMount": ["name", "mountPath"], "Volume": ["name"],
     "ContainerPort": ["containerPort"], "DaemonSetSpec": ["selector", "template"],
+    "StatefulSetSpec": ["selector", "template"], "JobSpec": ["template"], "CronJobSpec": ["schedule", "jobTemplate"],
     "DeploymentSpec": ["selector", "template"], "ReplicaSetSpec": ["selector"], "PodSpec": ["containers"],
     "HostPathVolumeSource": ["path"], "ObjectFieldSelector": ["fieldPath"],
 }  # fmt: skip

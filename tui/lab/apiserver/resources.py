@@ -63,7 +63,7 @@ class Resource:
 
 
 _HELD_GROUPS = {
-    "", "apps", "policy", "rbac.authorization.k8s.io", "coordination.k8s.io", "authentication.k8s.io",
+    "", "apps", "batch", "policy", "rbac.authorization.k8s.io", "coordination.k8s.io", "authentication.k8s.io",
     "authorization.k8s.io",
 }  # fmt: skip
 

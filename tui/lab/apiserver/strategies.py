@@ -14,7 +14,8 @@ from tui.lab.apiserver.store import Store
 
 Obj = dict[str, Any]
 WITH_STATUS = (
-    "DaemonSet", "Deployment", "ReplicaSet", "PodDisruptionBudget", "Pod", "Node", "Namespace", "Service",
+    "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob", "PersistentVolumeClaim",
+    "PodDisruptionBudget", "Pod", "Node", "Namespace", "Service",
 )  # fmt: skip
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
@@ -38,6 +39,9 @@ def random_suffix() -> str:
 _FRESH: dict[str, Obj] = {
     "Deployment": {},
     "ReplicaSet": {"replicas": 0},
+    "StatefulSet": {"replicas": 0, "availableReplicas": 0},
+    "Job": {},
+    "CronJob": {},
     "PodDisruptionBudget": {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0},
 }
 
@@ -53,9 +57,11 @@ def prepare_create(kind: str, obj: Obj) -> None:
             annotations = obj["metadata"]["annotations"]
             if int(annotations[TEMPLATE_GENERATION]) < 1:
                 annotations[TEMPLATE_GENERATION] = "1"
-        case "Deployment" | "ReplicaSet" | "PodDisruptionBudget":
+        case "Deployment" | "ReplicaSet" | "StatefulSet" | "Job" | "CronJob" | "PodDisruptionBudget":
             obj["status"] = _FRESH[kind]
             obj["metadata"]["generation"] = 1
+        case "PersistentVolumeClaim":
+            obj["status"] = {"phase": "Pending"}
         case "Pod":
             obj["metadata"]["generation"] = 1
             obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
@@ -66,6 +72,19 @@ def prepare_create(kind: str, obj: Obj) -> None:
                 finalizers.append("kubernetes")
         case "Service":
             obj["status"] = {"loadBalancer": {}}
+
+
+def select_pods(kind: str, obj: Obj) -> None:
+    """Give a job's template the labels by which it finds its pods, and the selector; they hold its uid."""
+    if kind != "Job" or obj["spec"].get("manualSelector"):
+        return
+    meta = obj["metadata"]
+    marks = {"controller-uid": meta["uid"], "job-name": meta["name"]}
+    marks |= {f"batch.kubernetes.io/{name}": value for name, value in list(marks.items())}
+    labels = obj["spec"]["template"]["metadata"].setdefault("labels", {})
+    labels |= marks
+    selected = "batch.kubernetes.io/controller-uid"
+    obj["spec"].setdefault("selector", {"matchLabels": {selected: marks[selected]}})
 
 
 def prepare_update(kind: str, subresource: str, obj: Obj, old: Obj) -> None:
@@ -234,7 +253,7 @@ def check_delete(kind: str, name: str) -> None:
 
 def warnings(kind: str, obj: Obj, old: Obj | None) -> list[str]:
     """The Warning headers that a write brings along."""
-    if kind in ("DaemonSet", "Deployment", "ReplicaSet"):
+    if kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job"):
         return _template_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
     if kind == "Pod" and old is None:
         return _template_warnings(obj["spec"], "spec")

@@ -251,6 +251,44 @@ def _replica_set(obj: Obj) -> list[Invalid]:
     return out + _selected_template(obj["spec"], "replicaset")
 
 
+def _stateful_set(obj: Obj) -> list[Invalid]:
+    out = metadata("StatefulSet", obj["metadata"], namespaced=True)
+    if obj["spec"].get("replicas", 0) < 0:
+        out.append(invalid("spec.replicas", obj["spec"]["replicas"], podvalidation.NEGATIVE))
+    spec, template = obj["spec"], obj["spec"]["template"]
+    # What is claimed for each pod is there to be mounted, too.
+    claimed = [{"name": each["metadata"]["name"], "emptyDir": {}} for each in spec.get("volumeClaimTemplates") or ()]
+    pod = {**template["spec"], "volumes": [*(template["spec"].get("volumes") or ()), *claimed]}
+    return out + _selected_template({**spec, "template": {**template, "spec": pod}}, "statefulset")
+
+
+def _job(obj: Obj) -> list[Invalid]:
+    return metadata("Job", obj["metadata"], namespaced=True) + _job_template(obj["spec"], "spec")
+
+
+def _job_template(spec: Obj, where: str) -> list[Invalid]:
+    template = spec["template"]
+    out = podvalidation.template(template, f"{where}.template")
+    policy = template["spec"]["restartPolicy"]
+    if policy not in ("OnFailure", "Never"):
+        out.append(unsupported(f"{where}.template.spec.restartPolicy", policy, ["OnFailure", "Never"]))
+    return out
+
+
+def _cron_job(obj: Obj) -> list[Invalid]:
+    out = metadata("CronJob", obj["metadata"], namespaced=True)
+    if not obj["spec"]["schedule"]:
+        out.append(required("spec.schedule"))
+    return out + _job_template(obj["spec"]["jobTemplate"]["spec"], "spec.jobTemplate.spec")
+
+
+def _claim(obj: Obj) -> list[Invalid]:
+    out = metadata("PersistentVolumeClaim", obj["metadata"], namespaced=True)
+    if not obj["spec"].get("accessModes"):
+        out.append(required("spec.accessModes", "at least 1 access mode is required"))
+    return out
+
+
 def _selector_kept(check: Callable[[Obj], list[Invalid]]) -> Callable[[Obj, Obj], list[Invalid]]:
     def update(obj: Obj, old: Obj) -> list[Invalid]:
         out = metadata_update(obj["metadata"], old["metadata"])
@@ -358,6 +396,10 @@ _CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
     "DaemonSet": _daemon_set,
     "Deployment": _deployment,
     "ReplicaSet": _replica_set,
+    "StatefulSet": _stateful_set,
+    "Job": _job,
+    "CronJob": _cron_job,
+    "PersistentVolumeClaim": _claim,
     "PodDisruptionBudget": _disruption_budget,
     "Pod": _pod,
     "Role": _role,
@@ -372,6 +414,7 @@ _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "DaemonSet": _daemon_set_update,
     "Deployment": _selector_kept(_deployment),
     "ReplicaSet": _selector_kept(_replica_set),
+    "StatefulSet": _selector_kept(_stateful_set),
     "Pod": _pod_update,
     "RoleBinding": _role_binding_update,
     "ClusterRoleBinding": _role_binding_update,

@@ -104,6 +104,7 @@ class Writer:
         strategies.admit_create(self.store, resource, obj)
         strategies.prepare_create(resource.kind, obj)
         meta["uid"], meta["creationTimestamp"] = str(uuid.uuid4()), now()
+        strategies.select_pods(resource.kind, obj)
         findings = validation.on_create(resource.kind, obj, namespaced=resource.namespaced)
         if findings:
             raise errors.unprocessable(resource.kind, resource.group, meta.get("name", ""), findings)
