@@ -184,7 +184,7 @@ class ClusterScreen(StepScreen):
         session.plan = session.report = session.receipt = None
         session.answers = Answers()
         session.datakits = []
-        session.views = {}
+        session.standings = {}
         session.visited -= {"etcd-conf", "certificates", "review", "verify"}
         session.failed.clear()
         self._show_found()

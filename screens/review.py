@@ -96,6 +96,7 @@ class ReviewScreen(StepScreen):
         self.plan = plan
         if session.plan is None or session.receipt is None or changed(plan.changes):
             session.plan = plan
+        session.saw(view.standing for view in plan.views if view.standing is not None)
         session.failed.discard(self.STEP)
         self.working.finish()
         self._show()

@@ -279,6 +279,11 @@ class WizardApp(App[int]):
         if isinstance(self.screen, StepScreen):
             self.push_screen(CommandReveal(self.screen.commands(), self.session.state_dir))
 
+    def on_step_screen_open_live(self, message: StepScreen.OpenLive) -> None:
+        from screens.live import LivePage
+
+        self.push_screen(LivePage(self.session, message.key))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: the steps, and what the keys of this screen do."""
         if isinstance(screen, StepScreen):

@@ -183,6 +183,11 @@ def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> 
         help=_("take this one field from its owner; plan names it"),
     )
     _rollout_flags(apply)
+    _overwrite_view(apply, _("replace this view although a person changed it since; plan shows what is lost"))
+
+
+def _overwrite_view(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--overwrite-view", action="append", default=[], metavar="KEY", help=text)
 
 
 def _undo(undo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -190,6 +195,7 @@ def _undo(undo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> No
     undo.add_argument(
         "--no-receipt", action="store_true", help=_("remove all that this tool added, whoever applied it")
     )
+    _overwrite_view(undo, _("delete or restore this view although a person changed it since"))
     undo.add_argument("--yes", action="store_true", help=_("do not ask"))
 
 
@@ -206,6 +212,7 @@ def _views(views: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> N
     create = action("create", _("create views"))
     create.add_argument("keys", nargs="+", metavar="KEY")
     create.add_argument("--yes", action="store_true", help=_("do not ask"))
+    _overwrite_view(create, _("replace this view although a person changed it since"))
     create.add_argument("--cluster-name", default="", metavar="NAME", help=_("value of cluster_name_k8s"))
     files = action("export", _("write the templates as files"))
     files.add_argument("directory", metavar="DIR")

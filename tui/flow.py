@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.core.errors import UsageError
-from tui.core.steps import STEPS, Session, StepState
+from tui.core.steps import STEPS, Session
 from tui.i18n import _
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ def refusal(key: str, session: Session) -> str:
 
 
 def after(key: str, session: Session) -> str:
-    """The next screen to show; steps that come in a later version are passed over. The last one stays."""
+    """The next screen to show; steps that cannot be entered yet are passed over. The last one stays."""
     order = keys()
     for candidate in order[order.index(key) + 1 :]:
-        if session.state(candidate) is not StepState.COMING and not refusal(candidate, session):
+        if not refusal(candidate, session):
             return candidate
     return key
 
@@ -79,10 +79,7 @@ def after(key: str, session: Session) -> str:
 def before(key: str, session: Session) -> str:
     """The screen before; the first one stays."""
     order = keys()
-    for candidate in reversed(order[: order.index(key)]):
-        if candidate == WELCOME or session.state(candidate) is not StepState.COMING:
-            return candidate
-    return key
+    return order[max(0, order.index(key) - 1)]
 
 
 @dataclass(frozen=True)

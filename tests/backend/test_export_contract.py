@@ -19,7 +19,6 @@ from tui.core.export import files
 from tui.core.manifests import HASH_ANNOTATION
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster
 from tui.core.receipts import Store
-from tui.core.views import view
 
 
 @pytest.fixture
@@ -51,10 +50,10 @@ def test_helm_values(place: Place) -> None:
     assert "cannot mount" in files(tls, place.look())["helm/values.yaml"]
 
 
-def test_views_that_are_not_coming_are_dashboards(place: Place) -> None:
+def test_views_are_dashboards(place: Place) -> None:
     answers = replace(place.answers(), views=ViewAnswers(create=("docker", "etcd"), lang="en"))
     made = files(answers, place.look())
-    there = {f"dashboards/{key}.json" for key in answers.views.create if not view(key).coming}
+    there = {f"dashboards/{key}.json" for key in answers.views.create}
     assert {name for name in made if name.startswith("dashboards/")} == there
     assert json.loads(made["dashboards/etcd.json"])["main"]
     alone = files(replace(answers, etcd=EtcdAnswers(strategy="none")), place.look())

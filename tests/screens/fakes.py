@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.screens import live_answers
 from tui.core.errors import (
     ConflictError,
     FieldConflict,
@@ -24,7 +25,10 @@ from tui.core.errors import (
 from tui.core.ports import (
     Access,
     AgentInputs,
+    Answer,
     Applied,
+    Ask,
+    Budget,
     Certificate,
     CertificateFile,
     Context,
@@ -197,8 +201,11 @@ class World:
     writes: list[str] = field(default_factory=list)
     time_scale: float = 1.0
     scrapes: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
     held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
+    asked: list[list[Ask]] = field(default_factory=list)  # each request of a live view
+    answer: Callable[[Sequence[Ask], int], list[Answer]] = live_answers.answers
 
     @classmethod
     def fresh(cls, cluster_name: str = "lab") -> World:
@@ -542,6 +549,13 @@ class FakeStudio:
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
         return [[Series(tags, ("time", "value"), rows)] for _query in queries]
 
+    def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        self.world.asked.append(list(asks))
+        return self.world.answer(asks, end_ms)
+
+    def budget(self) -> Budget:
+        return self.world.budget
+
     def find_dashboard(self, uuid: str) -> Dashboard | None:
         return self.world.dashboards.get(uuid)
 
@@ -564,8 +578,26 @@ class FakeStudio:
         self.world.writes.append(f"view {name}")
         return made
 
+    def export_dashboard(self, uuid: str) -> dict[str, Any]:
+        if uuid not in self.world.templates:
+            raise NotFoundError("No such dashboard.", object=uuid)
+        return copy.deepcopy(dict(self.world.templates[uuid]))
+
+    def update_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
+        return self.create_dashboard(uuid, name, template, identifier=identifier, desc=desc, tags=tags)
+
     def delete_dashboard(self, uuid: str) -> None:
         del self.world.dashboards[uuid]
+        del self.world.templates[uuid]
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
         return f"https://console.example/scene/dashboard/{dashboard.uuid}"

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tui.commands.connection import Connection, agreed, connect, consent, datakit, say, store, studio, studio_settings
+from tui.commands.connection import (
+    Connection,
+    agreed,
+    connect,
+    consent,
+    datakit,
+    open_backend,
+    say,
+    store,
+    studio,
+    studio_settings,
+)
 from tui.core import actions, canary, reports
 from tui.core import answers as answers_file
 from tui.core import undo as undoing
@@ -19,13 +30,14 @@ from tui.core.answers import Answers
 from tui.core.checks.facts import Facts
 from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, WizardError
 from tui.core.plan import NOT_COMPARED, Plan, make_plan
-from tui.core.ports import CONFIG_MAP
+from tui.core.ports import CONFIG_MAP, Cluster
 from tui.core.proposal import propose
 from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
 from tui.core.rollout import RolloutOptions, going_on
-from tui.core.survey import CONFIG_MAP_NAME, cluster_uid, survey
+from tui.core.survey import CONFIG_MAP_NAME, Survey, cluster_uid, survey
 from tui.core.topology import consequence
 from tui.core.undo_elsewhere import without_receipt
+from tui.core.view_writes import plan_undo_views
 from tui.core.writes import read_live
 from tui.i18n import _
 
@@ -94,8 +106,12 @@ def apply(options: argparse.Namespace) -> int:
         given = replace(given, views=replace(given.views, create=()))
     look = survey(connection.cluster, datakit(options, connection, given))
     left = _tell_unfinished(look.uid, look.datakit.namespace)
-    how = _rollout(options, left)
-    made = make_plan(connection.cluster, look, given, client, forced=options.force_field, rollout=how)
+
+    def planned(look: Survey, how: RolloutOptions) -> Plan:
+        forced, overwrite = options.force_field, options.overwrite_view
+        return make_plan(connection.cluster, look, given, client, forced=forced, overwrite=overwrite, rollout=how)
+
+    made = planned(look, _rollout(options, left))
     if any(view.verb == NOT_COMPARED for view in made.views):
         raise RefusedError(
             _("The answers ask for views, and no API key was given."),
@@ -131,9 +147,7 @@ def apply(options: argparse.Namespace) -> int:
     receipt = carry_out(made, canary.when_arrived if options.yes else canary.never)
     if receipt.held and not options.yes and agreed(_("Go on with the other nodes? [y/N]")):
         look = survey(connection.cluster, datakit(options, connection, given))
-        receipt = carry_out(
-            make_plan(connection.cluster, look, given, client, forced=options.force_field), canary.always
-        )
+        receipt = carry_out(planned(look, RolloutOptions()), canary.always)
     say(reports.receipt_text(receipt).rstrip("\n"))
     if receipt.path:
         print(receipt.path)
@@ -148,9 +162,15 @@ def _rollout(options: argparse.Namespace, left: Receipt | None) -> RolloutOption
 def undo(options: argparse.Namespace) -> int:
     """Undo a receipt, by default the newest of this cluster and namespace that is not undone."""
     given = load(Path(options.receipt)) if options.receipt else None
-    connection = connect(options, given.context if given else "")
-    receipt, notes = (given, []) if given else _to_undo(options, connection)
-    for item in undoing.plan_undo(connection.cluster, receipt, store()):
+    cluster: Cluster | None = None
+    notes: list[str] = []
+    if given is not None and not given.steps:  # of views alone: no cluster is needed
+        backend, receipt = open_backend(options), given
+    else:
+        connection = connect(options, given.context if given else "")
+        backend, cluster = connection.backend, connection.cluster
+        receipt, notes = (given, []) if given else _to_undo(options, connection)
+    for item in undoing.plan_undo(cluster, receipt, store()):
         say(item.step.title)
         say(item.diff or _("no change"))
         for note in item.notes:
@@ -160,23 +180,32 @@ def undo(options: argparse.Namespace) -> int:
     for pod in receipt.pods:
         if pod.state != UNDONE and not pod.template:
             say(_("pod on {node}: deleted, so that a new one reads the former text").format(node=pod.node))
-    for view in receipt.views:
-        if view.state == WRITTEN:
-            say(_("View {name}: delete").format(name=view.name))
-    consent(options, _("Undo this? [y/N]"))
     found = studio_settings(options)
     if not found.endpoint and receipt.endpoint:
         found = replace(found, endpoint=receipt.endpoint)
-    client = studio(connection.backend, found) if receipt.views else None
+    client = studio(backend, found) if any(view.open for view in receipt.views) else None
+    if client is None and any(view.open for view in receipt.views):
+        say(_("Views are left: undoing them needs the API key."))
+    elif client is not None:
+        for view in plan_undo_views(client, receipt):
+            say("\n".join(reports.view_undo_lines(view, overwrite=view.step.key in options.overwrite_view)))
+    consent(options, _("Undo this? [y/N]"))
     done = _in_thread(
         lambda cancelled: undoing.undo(
-            connection.cluster, receipt, client, store(), on_event=_narrate, cancelled=cancelled
+            cluster,
+            receipt,
+            client,
+            store(),
+            overwrite=options.overwrite_view,
+            on_event=_narrate,
+            cancelled=cancelled,
         )
     )
     say(reports.receipt_text(done).rstrip("\n"))
     print(done.path)
     # A former value that receipts never keep could not be given back, whatever else was.
     withheld = any(step.withheld or any(field.withheld for field in step.forced) for step in receipt.steps)
+    withheld = withheld or any(view.withheld for view in receipt.views)
     undone = all(state == UNDONE or state != WRITTEN for state in done.states)
     return Exit.OK if undone and not withheld else Exit.PARTIAL
 

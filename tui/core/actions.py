@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from tui.core import canary, hold
-from tui.core import views as view_catalogue
-from tui.core.changes import CREATE, SAME, Change, changed, dry_run
-from tui.core.errors import CancelledError, DeadlineError, PartialError, RefusedError, UsageError, WizardError
-from tui.core.plan import Plan, ViewChange
-from tui.core.ports import DAEMON_SET, Cluster, Dashboard, Object, Studio, Workspace
-from tui.core.receipts import (
-    FAILED,
-    HELD,
-    PENDING,
-    ROLLED_OUT,
-    UNKNOWN,
-    WRITTEN,
-    PodStep,
-    Receipt,
-    Store,
-    ViewStep,
-    unfinished,
-)
+from tui.core.changes import SAME, Change, changed, dry_run
+from tui.core.errors import RefusedError, WizardError
+from tui.core.plan import Plan
+from tui.core.ports import DAEMON_SET, Cluster, Object, Studio
+from tui.core.receipts import HELD, PENDING, ROLLED_OUT, WRITTEN, PodStep, Receipt, Store, unfinished
 from tui.core.survey import DataKit
-from tui.core.view_sync import MISSING, Standing, Wanted, put
+from tui.core.view_sync import changed_since
+from tui.core.view_writes import changed_views, new_id, put_views
 from tui.core.writes import (
     Cancelled,
     Event,
@@ -35,6 +21,7 @@ from tui.core.writes import (
     follow,
     never,
     now,
+    partial,
     rolled_out,
     settle,
     stop_if,
@@ -42,7 +29,7 @@ from tui.core.writes import (
 )
 from tui.i18n import _
 
-__all__ = ["Cancelled", "Event", "OnEvent", "apply", "create_view", "never", "new_receipt"]
+__all__ = ["Cancelled", "Event", "OnEvent", "apply", "never", "new_receipt"]
 
 
 def apply(
@@ -61,7 +48,8 @@ def apply(
 
     A plan without changes writes nothing and returns a receipt without path. Where one node comes first, `look` is
     asked what is seen of it, and `go_on` whether the others follow: else the receipt is `held`, and the next apply goes
-    on with it. Raises RefusedError (blockers, an object that changed since the review), DeadlineError (rollout),
+    on with it. Raises RefusedError (blockers, an object that changed since the review; when all the rest is done, views
+    that a person changed), DeadlineError (rollout),
     CancelledError; PartialError once something was written.
     """
     blockers = plan.blockers()
@@ -72,13 +60,17 @@ def apply(
             why="\n".join(blockers),
             remedy=_("Ask for the rights, or settle with the owner; `plan` shows both."),
         )
-    todo = [v for v in plan.views if v.verb == CREATE] if views else []
+    standings = [view.standing for view in plan.views if view.standing is not None] if views else []
+    todo = [view for view in plan.views if plan.may_write(view)] if views else []
+    left = changed_views(standings, plan.overwrite)
     survey = plan.survey
     receipt = new_receipt(
         cluster, survey.datakit, survey.uid, user=survey.user, endpoint=studio.endpoint if studio else ""
     )
     place = (receipt.cluster_uid, receipt.namespace)
     if not changed(plan.changes) and not todo and not (plan.changes and unfinished(store, *place)):
+        if left:
+            raise changed_since(left)
         return replace(receipt, finished=now())
     with store.locked(*place):
         earlier = unfinished(store, *place) if plan.changes else None
@@ -90,19 +82,18 @@ def apply(
         try:
             if not _write_objects(cluster, plan, journal, on_event, cancelled, look, go_on):
                 return journal.save(replace(journal.receipt, finished=now()))
-            for view in todo:
-                stop_if(cancelled)
-                _create(studio, plan, view, journal, on_event)
+            if standings and studio is not None:
+                put_views(studio, standings, journal, overwrite=plan.overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             journal.save(replace(journal.receipt, finished=now()))
-            raise _partial(error, journal.receipt) from error
+            raise partial(error, journal.receipt) from error
         return journal.save(replace(journal.receipt, finished=now()))
 
 
 def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endpoint: str = "") -> Receipt:
     """An empty receipt for this place, as of now; `uid` is the cluster's."""
     return Receipt(
-        id=f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}-{secrets.token_hex(3)}",
+        id=new_id(),
         started=now(),
         context=cluster.context,
         server=cluster.server,
@@ -211,52 +202,3 @@ def _may_go_on(
         journal.step(replace(step, rollout=HELD))
     on_event(Event(change.title, _("the other nodes wait: apply again goes on, undo takes it back")))
     return False
-
-
-def _partial(error: WizardError, receipt: Receipt) -> WizardError:
-    """The error to report: as it is where nothing was written, else one that says that only part was done."""
-    begun = any(state in (WRITTEN, UNKNOWN) for state in receipt.states)
-    if WRITTEN not in receipt.states or isinstance(error, CancelledError | DeadlineError):
-        error.remedy = "\n".join(
-            part for part in (error.remedy, _("Receipt: {path}").format(path=receipt.path) if begun else "") if part
-        )
-        return error
-    partial = PartialError(
-        _("Only part was done: {what}").format(what=error.what),
-        object=error.object,
-        why=error.why,
-        remedy="\n".join(
-            part
-            for part in (
-                error.remedy,
-                _("Run it again to finish, or undo what was done. Receipt: {path}").format(path=receipt.path),
-            )
-            if part
-        ),
-        command=error.command,
-    )
-    return partial
-
-
-def _create(studio: Studio | None, plan: Plan, view: ViewChange, journal: Journal, on_event: OnEvent) -> None:
-    if studio is None or plan.workspace is None:
-        raise UsageError(_("Views need an API key."), remedy=_("Give --api-key-file, or leave views out (--no-views)."))
-    step = ViewStep(view.key, view.uuid, view.name)
-    journal.view(step)
-    wanted = Wanted(view.key, plan.answers.cluster.name, view.name, plan.answers.views.lang)
-    try:
-        dashboard = put(studio, Standing(wanted, view.uuid, MISSING))
-    except WizardError as error:
-        journal.view(replace(step, state=FAILED, message=error.what))
-        raise
-    journal.view(replace(step, state=WRITTEN, uuid=dashboard.uuid))
-    on_event(Event(view.name, _("created")))
-
-
-def create_view(
-    studio: Studio, workspace: Workspace, key: str, cluster_name: str, *, name: str, language: str
-) -> Dashboard:
-    """Create one of the seven views, or return the one that is there under our fixed uuid. Safe to repeat."""
-    uuid = view_catalogue.dashboard_uuid(workspace.uuid, key, cluster_name)
-    there = studio.find_dashboard(uuid)
-    return there or put(studio, Standing(Wanted(key, cluster_name, name, language), uuid, MISSING))

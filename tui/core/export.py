@@ -41,10 +41,9 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
         made["helm/values.yaml"] = _values(wanted)
     for key in answers.views.create:
         view = view_catalogue.view(key)
-        if not view.coming:
-            name = answers.views.names.get(key) or view.name(answers.views.lang)
-            template = view_catalogue.build(view, name=name, language=answers.views.lang)
-            made[f"dashboards/{key}.json"] = json.dumps(template, ensure_ascii=False, indent=1) + "\n"
+        name = answers.views.names.get(key) or view.name(answers.views.lang)
+        template = view_catalogue.build(view, name=name, language=answers.views.lang)
+        made[f"dashboards/{key}.json"] = json.dumps(template, ensure_ascii=False, indent=1) + "\n"
     return {"README.md": _readme(made), **made}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from tui.core import view_sync
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
 from tui.core.changes import CREATE, SAME, Change, dry_run
@@ -15,27 +16,43 @@ from tui.core.ports import Access, Cluster, Studio, Workspace
 from tui.core.rollout import RolloutOptions, RolloutPlan, cost, decide, lent
 from tui.core.survey import Survey
 from tui.core.topology import consequence
-from tui.core.view_sync import there
+from tui.core.view_drift import Difference, toward_ours
+from tui.core.view_sync import Standing, Wanted
 from tui.i18n import _
 
-NOT_COMPARED, COMING = "not compared", "coming"
+# Of views: UPDATE is as another version of this tool made it, CHANGED was changed by a person since.
+UPDATE, CHANGED, NOT_COMPARED = "update", "changed", "not compared"
+_VIEW_VERBS = {view_sync.MISSING: CREATE, view_sync.SAME: SAME, view_sync.OUTDATED: UPDATE, view_sync.CHANGED: CHANGED}
 
 
 @dataclass(frozen=True)
 class ViewChange:
-    """One monitoring view: to be created, there already, not compared (no API key), or not in this version."""
+    """One monitoring view: to be created, there as it is wanted, to be updated, changed by a person, or not compared
+    (no API key; then it has no `standing`).
+    """
 
     key: str
     name: str
     verb: str
-    uuid: str = ""
+    standing: Standing | None = None
+
+    @property
+    def uuid(self) -> str:
+        """The dashboard's uuid, "" where it was not compared."""
+        return self.standing.uuid if self.standing else ""
+
+    @property
+    def differences(self) -> tuple[Difference, ...]:
+        """What writing it would do to the dashboard that is there, panel by panel."""
+        return tuple(toward_ours(one) for one in self.standing.differences) if self.standing else ()
 
 
 @dataclass(frozen=True)
 class Plan:
     """What would change, and what stands in the way. `conf` is the etcd.conf that these answers give, "" for none.
 
-    `forced` names the fields that may be taken from their owners, as the API server writes them. `source` is the tool
+    `forced` names the fields that may be taken from their owners, as the API server writes them, `overwrite` the views
+    that may be overwritten although a person changed them. `source` is the tool
     that holds the DaemonSet's source (Helm, Argo CD, Fleet), "" for none: then exporting is better than applying.
     `rollout` says how the change comes out.
     """
@@ -51,12 +68,19 @@ class Plan:
     cost: str = ""
     notes: tuple[str, ...] = field(default=())
     forced: tuple[str, ...] = ()
+    overwrite: tuple[str, ...] = ()
     source: str = ""
 
     @property
     def has_changes(self) -> bool:
-        """Whether apply would write anything; views that could not be compared do not count."""
-        return any(change.verb != SAME for change in self.changes) or any(v.verb == CREATE for v in self.views)
+        """Whether anything is not as the answers want it; views that could not be compared do not count."""
+        return any(change.verb != SAME for change in self.changes) or any(
+            view.verb in (CREATE, UPDATE, CHANGED) for view in self.views
+        )
+
+    def may_write(self, view: ViewChange) -> bool:
+        """Whether apply would write this view: one that a person changed only where it was named."""
+        return view.verb in (CREATE, UPDATE) or (view.verb == CHANGED and view.key in self.overwrite)
 
     def blockers(self) -> list[str]:
         """Why apply would be refused, in words; empty when it may go on."""
@@ -80,17 +104,21 @@ def make_plan(
     studio: Studio | None = None,
     *,
     forced: Sequence[str] = (),
+    overwrite: Sequence[str] = (),
     rollout: RolloutOptions = RolloutOptions(),  # noqa: B008 - frozen
 ) -> Plan:
     """Dry-run every object on the server and compare the views with the workspace. Changes nothing.
 
     The changes are in the order in which apply makes them: ConfigMap, DaemonSet, then objects of other kinds.
 
-    `forced` names the fields that apply may take from their owners; a name that is not in the way is told in the notes.
-    `rollout` says how the change is to come out.
+    `forced` names the fields that apply may take from their owners, `overwrite` the views that a person changed and
+    that it may overwrite; a name that is not in the way is told in the notes. `rollout` says how the change is to come
+    out.
 
     Raises UsageError (answers that do not fit this cluster), RefusedError (what no apply could do), UnreachableError.
     """
+    for key in overwrite:
+        view_catalogue.view(key)  # an unknown one is refused before anything is asked
     answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
     wanted = desired(answers, survey)
     conf = conf_text(answers, survey)
@@ -140,7 +168,18 @@ def make_plan(
         source=tool,
     )
     workspace = studio.workspace() if studio and answers.views.create else None
-    plan = replace(plan, workspace=workspace, views=_views(answers, survey, studio, workspace))
+    views = _views(answers, studio, workspace)
+    needless = [key for key in overwrite if not any((v.key, v.verb) == (key, CHANGED) for v in views)]
+    plan = replace(
+        plan,
+        workspace=workspace,
+        views=views,
+        overwrite=tuple(key for key in overwrite if key not in needless),
+        notes=(
+            *notes,
+            *(_("Nobody changed the view {key} since it was made.").format(key=key) for key in needless),
+        ),
+    )
     return replace(plan, cost=_cost(plan))
 
 
@@ -151,22 +190,20 @@ def _cost(plan: Plan) -> str:
     return cost(plan.survey, plan.rollout)
 
 
-def _views(
-    answers: Answers, survey: Survey, studio: Studio | None, workspace: Workspace | None
-) -> tuple[ViewChange, ...]:
-    uuids = {}
-    if studio is not None and workspace is not None:
-        cluster = answers.cluster.name
-        uuids = {key: view_catalogue.dashboard_uuid(workspace.uuid, key, cluster) for key in answers.views.create}
-    found = there(studio, list(uuids.values())) if studio is not None else {}
-    changes = []
-    for key in answers.views.create:
-        view = view_catalogue.view(key)
-        name = answers.views.names.get(key) or view.name(answers.views.lang)
-        if view.coming:
-            changes.append(ViewChange(key, name, COMING))
-        elif key not in uuids:
-            changes.append(ViewChange(key, name, NOT_COMPARED))
-        else:
-            changes.append(ViewChange(key, name, SAME if found[uuids[key]] else CREATE, uuids[key]))
-    return tuple(changes)
+def wanted_view(answers: Answers, key: str) -> Wanted:
+    """A view as the answers want it. Raises UsageError for a key that is none of the seven."""
+    language = answers.views.lang
+    name = answers.views.names.get(key) or view_catalogue.view(key).name(language)
+    return Wanted(key, answers.cluster.name, name, language)
+
+
+def view_change(standing: Standing) -> ViewChange:
+    """What is to be done about a view that stands so."""
+    return ViewChange(standing.wanted.key, standing.wanted.name, _VIEW_VERBS[standing.state], standing)
+
+
+def _views(answers: Answers, studio: Studio | None, workspace: Workspace | None) -> tuple[ViewChange, ...]:
+    wanted = [wanted_view(answers, key) for key in answers.views.create]
+    if studio is None or workspace is None:
+        return tuple(ViewChange(one.key, one.name, NOT_COMPARED) for one in wanted)
+    return tuple(view_change(standing) for standing in view_sync.look(studio, workspace, wanted))

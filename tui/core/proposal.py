@@ -29,7 +29,7 @@ def propose(survey: Survey, *, strategy: str = "", preset: str = "", endpoint: s
         cluster=ClusterAnswers(survey.context, datakit.namespace, datakit.name, cluster_name(survey)),
         etcd=EtcdAnswers(strategy, preset or ("tutorial" if strategy == "tutorial" else "recommended")),
         certificates=certificates(survey, strategy),
-        views=ViewAnswers(create=tuple(v.key for v in views.catalogue() if not v.coming), lang=language()),
+        views=ViewAnswers(create=views.KEYS, lang=language()),
         studio=StudioAnswers(endpoint=endpoint, console=console),
     )
 

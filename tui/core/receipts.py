@@ -95,13 +95,28 @@ class Step:
 
 @dataclass(frozen=True)
 class ViewStep:
-    """One dashboard that an apply creates."""
+    """One dashboard that an apply makes, or (`created` False) replaces.
+
+    `wrote` is the fingerprint of the template that was written (`view_drift.fingerprint`); it tells what a person
+    changed since. `former` is the template that was replaced, None where there was none, or where it held a secret
+    (`withheld`); `former_desc` its description.
+    """
 
     key: str
     uuid: str
     name: str
     state: str = PENDING
     message: str = ""
+    created: bool = True
+    wrote: str = ""
+    former: Object | None = None
+    former_desc: str = ""
+    withheld: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether a request of it may have changed something that is not undone."""
+        return self.state in (WRITTEN, PENDING, UNKNOWN, UNDOING)
 
 
 @dataclass(frozen=True)
@@ -177,8 +192,12 @@ class Receipt:
         return replace(self, pods=_put(self.pods, pod, lambda p: p.node))
 
     def with_view(self, view: ViewStep) -> Receipt:
-        """This receipt with the view of the same key replaced, or added at the end."""
-        return replace(self, views=_put(self.views, view, lambda v: v.key))
+        """This receipt with the step of the same dashboard replaced, or added at the end."""
+        return replace(self, views=_put(self.views, view, lambda v: v.uuid))
+
+    def view_of(self, uuid: str) -> ViewStep | None:
+        """The step of this dashboard, None where the receipt has none."""
+        return next((view for view in self.views if view.uuid == uuid), None)
 
 
 def _put(items: tuple[Any, ...], new: Any, key: Any) -> tuple[Any, ...]:

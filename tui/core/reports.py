@@ -9,8 +9,9 @@ from xml.etree import ElementTree
 
 from tui.core.changes import SAME
 from tui.core.checks.model import INFO, REQUIRED, Report, Result
-from tui.core.plan import Plan
+from tui.core.plan import Plan, ViewChange
 from tui.core.receipts import PodStep, Receipt
+from tui.core.view_writes import ViewUndo
 from tui.i18n import N_, _, ngettext
 
 SCHEMA = "datakit-wizard/check/v1"
@@ -194,13 +195,8 @@ def plan_text(plan: Plan) -> str:
                 change.owners
             )
         lines += ["  " + _("warning: {text}").format(text=text) for text in change.warnings]
-    words = {
-        "create": _("create"),
-        "same": _("there already"),
-        "not compared": _("not compared (no API key)"),
-        "coming": _("comes in a later version"),
-    }
-    lines += [_("View {name}: {verb}").format(name=v.name, verb=words[v.verb]) for v in plan.views]
+    for view in plan.views:
+        lines += view_lines(view, overwrite=view.key in plan.overwrite)
     lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
     lines += [
         _("deleted by this tool: pod {name} on {node}").format(name=pod.name, node=pod.node)
@@ -211,6 +207,39 @@ def plan_text(plan: Plan) -> str:
     if plan.rollout.may_be_few and not plan.rollout.pods:
         lines.append(_("Only the text of etcd.conf changes: with --only-etcd-nodes the other nodes keep their pods."))
     return "\n".join(lines) + "\n"
+
+
+def view_lines(view: ViewChange, *, overwrite: bool = False) -> list[str]:
+    """A view for people: what is to be done about it, and where that changes what is there, panel by panel."""
+    words = {
+        "create": _("create"),
+        "same": _("there already"),
+        "update": _("update: another version of this tool made it"),
+        "changed": _("changed by somebody since; it is left as it is"),
+        "not compared": _("not compared (no API key)"),
+    }
+    verb = _("overwrite, although somebody changed it since") if overwrite else words[view.verb]
+    lines = [_("View {name}: {verb}").format(name=view.name, verb=verb)]
+    for one in view.differences:
+        lines.append(f"  {DIFFERENCE_MARKS[one.verb]} {one.what}")
+        lines += [f"      {line}" for line in one.diff]
+    if view.verb == "changed" and not overwrite:
+        lines.append("  " + _("overwrite it with: {flag}").format(flag=f"--overwrite-view {view.key}"))
+    return lines
+
+
+def view_undo_lines(item: ViewUndo, *, overwrite: bool = False) -> list[str]:
+    """What undo does about a view, for people; where a person changed it since, what."""
+    verb = _("undone, although somebody changed it since") if overwrite and item.by_person else item.text
+    lines = [_("View {name}: {verb}").format(name=item.step.name, verb=verb)]
+    lines += [f"  {DIFFERENCE_MARKS[one.verb]} {one.what}" for one in item.changed]
+    if item.by_person and not overwrite:
+        lines.append("  " + _("undo it all the same with: {flag}").format(flag=f"--overwrite-view {item.step.key}"))
+    return lines
+
+
+# What writing a view does to a panel or variable: the signs of a diff.
+DIFFERENCE_MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
@@ -241,7 +270,19 @@ def plan_document(plan: Plan) -> dict[str, object]:
             }
             for change in plan.changes
         ],
-        "views": [{"key": v.key, "name": v.name, "verb": v.verb, "uuid": v.uuid} for v in plan.views],
+        "views": [
+            {
+                "key": view.key,
+                "name": view.name,
+                "verb": view.verb,
+                "uuid": view.uuid,
+                "overwrite": view.key in plan.overwrite,
+                "differences": [
+                    {"verb": one.verb, "what": one.what, "diff": list(one.diff)} for one in view.differences
+                ],
+            }
+            for view in plan.views
+        ],
         "rollout": {
             "restarts": plan.rollout.restarts,
             "first": plan.rollout.first,
@@ -263,7 +304,9 @@ def receipt_text(receipt: Receipt) -> str:
         lines.append(_("The rollout is held: one node has the change, the others wait for the word to go on."))
     elif any(step.rollout == "waiting" for step in receipt.steps):
         lines.append(_("The rollout was not watched to its end."))
-    lines += [_("View {name}: {verb}").format(name=v.name, verb=_(STATES[v.state])) for v in receipt.views]
+    for view in receipt.views:
+        told = _(STATES[view.state]) + (f" ({view.message})" if view.message else "")
+        lines.append(_("View {name}: {verb}").format(name=view.name, verb=told))
     if not lines:
         lines = [_("Nothing differed: nothing was written.")]
     if receipt.path:

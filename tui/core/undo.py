@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tui.core import canary, fields, hold
+from tui.core import views as view_catalogue
 from tui.core.diff import object_diff
 from tui.core.errors import (
     CancelledError,
@@ -22,19 +24,16 @@ from tui.core.owners import resync
 from tui.core.ownership import FIELD_MANAGER, managers, owned
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind, Object, Studio
 from tui.core.receipts import (
-    PENDING,
     UNDOING,
     UNDONE,
-    UNKNOWN,
-    WRITTEN,
     Overwrite,
     Receipt,
     Step,
     Store,
-    ViewStep,
     digests,
 )
 from tui.core.survey import cluster_uid
+from tui.core.view_writes import plan_undo_views, undo_views
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
@@ -63,11 +62,12 @@ class Undo:
         return "\n".join(self.notes)
 
 
-def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) -> list[Undo]:
+def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = None) -> list[Undo]:
     """What undo would do, object by object, in the order in which it would (the last one written comes first).
 
-    Raises UsageError for a receipt of another cluster, one that is undone, or (with `store`) one on which a later
-    apply stands; RefusedError where another wizard applied since.
+    Dashboards are `view_writes.plan_undo_views`'; a receipt of views alone needs no cluster. Raises UsageError for a
+    receipt of another cluster, one that is undone, or (with `store`) one on which a later apply stands; RefusedError
+    where another wizard applied since.
     """
     if receipt.undone:
         raise UsageError(
@@ -76,6 +76,8 @@ def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) ->
             why=receipt.undone,
             remedy=_("Give another receipt."),
         )
+    if not receipt.steps or cluster is None:
+        return []
     if cluster_uid(cluster) != receipt.cluster_uid:
         raise UsageError(
             _("The receipt belongs to another cluster."),
@@ -234,31 +236,35 @@ def _dry_run(cluster: Cluster, kind: Kind, step: Step, body: Object, live: Objec
 
 
 def undo(
-    cluster: Cluster,
+    cluster: Cluster | None,
     receipt: Receipt,
     studio: Studio | None,
     store: Store,
     *,
+    overwrite: Sequence[str] = (),
     on_event: OnEvent,
     cancelled: Cancelled = never,
 ) -> Receipt:
     """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, the pods that only its text was brought to,
     then views; foreign changes survive.
 
+    A dashboard that a person changed since is left unless `overwrite` has its key; the receipt stays open for it.
     Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
     """
+    for key in overwrite:
+        view_catalogue.view(key)  # an unknown one is refused before anything is undone
     with store.locked(receipt.cluster_uid, receipt.namespace):
         steps = plan_undo(cluster, receipt, store)
         journal = Journal(store, receipt)
         try:
             for item in steps:
                 stop_if(cancelled)
+                assert cluster is not None  # there are no steps without
                 _undo_step(cluster, item, journal, on_event, cancelled)
-            _restart_pods(cluster, journal, on_event, cancelled)
-            for view in reversed(receipt.views):
-                stop_if(cancelled)
-                if view.state in (WRITTEN, PENDING, UNKNOWN):
-                    _undo_view(studio, view, journal, on_event)
+            if cluster is not None:
+                _restart_pods(cluster, journal, on_event, cancelled)
+            items = plan_undo_views(studio, receipt)
+            left = undo_views(items, studio, journal, overwrite=overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             if UNDONE not in journal.receipt.states or isinstance(error, CancelledError):
                 raise
@@ -268,6 +274,8 @@ def undo(
                 why=error.why,
                 remedy="\n".join(p for p in (error.remedy, _("Run undo again to finish.")) if p),
             ) from error
+        if left:
+            return journal.receipt
         return journal.save(replace(journal.receipt, undone=now()))
 
 
@@ -388,16 +396,3 @@ def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancell
 
 def _generation(obj: Object) -> int:
     return int(obj["metadata"].get("generation", 0))
-
-
-def _undo_view(studio: Studio | None, view: ViewStep, journal: Journal, on_event: OnEvent) -> None:
-    if studio is None:
-        raise UsageError(
-            _("The view {name} is left: deleting it needs the API key.").format(name=view.name),
-            object=view.uuid,
-            remedy=_("Give --api-key-file and --endpoint."),
-        )
-    if studio.find_dashboard(view.uuid) is not None:
-        studio.delete_dashboard(view.uuid)
-    journal.view(replace(view, state=UNDONE))
-    on_event(Event(view.name, _("deleted")))

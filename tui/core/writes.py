@@ -8,7 +8,15 @@ from datetime import UTC, datetime
 
 from tui.core import hold
 from tui.core.changes import SAME, Change, dry_run
-from tui.core.errors import CancelledError, DeadlineError, NotFoundError, StaleError, UnreachableError, WizardError
+from tui.core.errors import (
+    CancelledError,
+    DeadlineError,
+    NotFoundError,
+    PartialError,
+    StaleError,
+    UnreachableError,
+    WizardError,
+)
 from tui.core.ownership import FIELD_MANAGER, owned
 from tui.core.ports import DAEMON_SET, Applied, Cluster, Kind, Object, Rollout
 from tui.core.receipts import (
@@ -326,3 +334,28 @@ def _tell_left(cluster: Cluster, daemon_set: Object, on_event: OnEvent, cancelle
             ).format(updated=status.get("updatedNumberScheduled", 0), desired=status.get("desiredNumberScheduled", 0)),
         )
     )
+
+
+def partial(error: WizardError, receipt: Receipt) -> WizardError:
+    """The error to report: as it is where nothing was written, else one that says that only part was done."""
+    begun = any(state in (WRITTEN, UNKNOWN) for state in receipt.states)
+    if WRITTEN not in receipt.states or isinstance(error, CancelledError | DeadlineError):
+        error.remedy = "\n".join(
+            part for part in (error.remedy, _("Receipt: {path}").format(path=receipt.path) if begun else "") if part
+        )
+        return error
+    partial = PartialError(
+        _("Only part was done: {what}").format(what=error.what),
+        object=error.object,
+        why=error.why,
+        remedy="\n".join(
+            part
+            for part in (
+                error.remedy,
+                _("Run it again to finish, or undo what was done. Receipt: {path}").format(path=receipt.path),
+            )
+            if part
+        ),
+        command=error.command,
+    )
+    return partial

@@ -57,7 +57,6 @@ TONES = {
     StepState.DONE: "ok",
     StepState.CHANGED: "warn",
     StepState.FAILED: "fail",
-    StepState.COMING: "quiet",
     StepState.IDLE: "quiet",
     StepState.SKIPPED: "quiet",
 }
@@ -145,6 +144,13 @@ class StepScreen(Screen[None]):
 
     class ShowHelp(Message):
         """The person asks for help."""
+
+    class OpenLive(Message):
+        """The person wants to see a view live."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
 
     class OpenAgain(Message):
         """What the wizard works on did not open; the person asks to try again."""

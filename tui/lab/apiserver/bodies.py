@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import yaml
@@ -11,6 +12,7 @@ from tui.lab.apiserver import resources, schema
 from tui.lab.apiserver.call import Call
 from tui.lab.apiserver.defaults import apply_defaults
 from tui.lab.apiserver.errors import ApiError, bad_request, unprocessable, unsupported, unsupported_media_type
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.protobuf import decode_object
 from tui.lab.apiserver.resources import Resource
 
@@ -19,7 +21,7 @@ MEDIA_TYPES = "application/json, application/yaml, application/vnd.kubernetes.pr
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as the server reads it: no dates, and a key that occurs twice is noted, the last one wins."""
+    """YAML as the server reads it: no dates, y and n are booleans, and of a key that occurs twice the last one wins."""
 
     duplicates: list[str]
 
@@ -30,13 +32,27 @@ class _Loader(yaml.SafeLoader):
             if key in seen:
                 self.duplicates.append(f'line {key_node.start_mark.line + 1}: key "{key}" already set in map')
             seen.add(key)
-        return super().construct_mapping(node, deep)
+        return {_key_text(key): value for key, value in super().construct_mapping(node, deep).items()}
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_SHORT = {"y": True, "Y": True, "n": False, "N": False}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list(_SHORT))
+
+
+def _boolean(loader: yaml.SafeLoader, node: Any) -> Any:
+    return _SHORT[node.value] if node.value in _SHORT else loader.construct_yaml_bool(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:bool", _boolean)
+
+
+def _key_text(key: Any) -> Any:
+    """A key of a YAML map as the key of a JSON object: true, false and numbers as they are written in JSON."""
+    return json.dumps(key) if isinstance(key, bool | int | float) else key
 
 
 def parse_yaml(text: str) -> tuple[Any, list[str]]:
@@ -59,35 +75,10 @@ def yaml_problem(error: yaml.YAMLError) -> str:
         problem = "did not find expected key"
     elif problem.startswith("found character '\\t'"):
         problem = "found character that cannot start any token"
+    elif problem.startswith("mapping values are not allowed"):
+        problem = "mapping values are not allowed in this context"
     line = f"line {mark.line}: " if mark is not None and mark.line else ""
     return f"yaml: {line}{problem}"
-
-
-def json_problem(text: str) -> str:
-    """What Go's decoder says of a text that is no JSON."""
-    stripped = text.lstrip()
-    if not stripped:
-        return "unexpected end of JSON input"
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()):
-            return "unexpected end of JSON input"
-        char = text[error.pos]
-        if error.msg.startswith("Extra data"):
-            return f"invalid character {_rune(char)} after top-level value"
-        if error.msg.startswith("Expecting property name"):
-            return f"invalid character {_rune(char)} looking for beginning of object key string"
-        if error.msg.startswith("Expecting ':'"):
-            return f"invalid character {_rune(char)} after object key"
-        if error.msg.startswith("Expecting ','"):
-            return f"invalid character {_rune(char)} after object key:value pair"
-        return f"invalid character {_rune(char)} looking for beginning of value"
-    return ""
-
-
-def _rune(char: str) -> str:
-    return "'\\''" if char == "'" else f"'{char}'" if char.isprintable() else f"'\\x{ord(char):02x}'"
 
 
 def load_json(text: str, duplicates: list[str] | None = None) -> Any:
@@ -155,17 +146,22 @@ def read_object(call: Call, resource: Resource, options_kind: str) -> Obj:
     except json.JSONDecodeError:
         found = _yaml_as_json(text, resource)
     except yaml.YAMLError as error:
-        raise bad_request(f"error converting YAML to JSON: {yaml_problem(error)}") from error
+        raise unrecognized(resource, text, yaml_problem(error)) from error
+    if found is None and text.strip():
+        found = {}
     if not isinstance(found, dict):
         fields = 'APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\""'
         problem = f"json: cannot unmarshal {schema.json_kind(found)} into Go value of type struct {{ {fields} }}"
-        raise unrecognized(resource, text, problem)
+        raise unrecognized(resource, text, NO_KIND + problem)
     for name in ("apiVersion", "kind"):
         if not isinstance(found.get(name, ""), str | None):
             problem = (
                 f"json: cannot unmarshal {schema.json_kind(found[name])} into Go struct field .{name} of type string"
             )
-            raise unrecognized(resource, text, problem)
+            raise unrecognized(resource, text, NO_KIND + problem)
+    version = found.get("apiVersion") or ""
+    if version.count("/") > 1:
+        raise unrecognized(resource, text, f"unexpected GroupVersion string: {version}")
     return decode(call, resource, found, duplicates, options_kind)
 
 
@@ -176,14 +172,26 @@ def _yaml_as_json(text: str, resource: Resource) -> Any:
         found = None
     if isinstance(found, dict):
         return found
-    raise unrecognized(resource, text, json_problem(text))
+    raise unrecognized(resource, text, NO_KIND + json_problem(text))
+
+
+NO_KIND = "couldn't get version/kind; json parse error: "
 
 
 def unrecognized(resource: Resource, text: str, problem: str) -> ApiError:
-    """400 for a body that is no object; it quotes the body's beginning."""
-    shown = text if len(text) < 256 else text[:256] + " ..."
-    why = f"couldn't get version/kind; json parse error: {problem} ({shown})"
-    return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {why}")
+    """400 for a body that is no object; it quotes the body's first 30 bytes, in hexadecimal where it is no JSON map."""
+    raw = text.encode()
+    start = text.encode()[:30]
+    shown = start.decode("utf-8", "replace") if raw.startswith(b"{") else start.hex()
+    shown = shown + " ..." if len(raw) > 30 else shown or "<empty>"
+    return bad_request(
+        f"the object provided is unrecognized (must be of type {resource.kind}): {problem} ({shown})"
+    )
+
+
+def no_kind(kind: str, api_version: str) -> str:
+    """The text about a kind that no version of the API has."""
+    return f'no kind "{kind}" is registered for version "{api_version}" in scheme "pkg/runtime/scheme.go:111"'
 
 
 def decode(call: Call, resource: Resource, found: Obj, duplicates: list[str], options_kind: str) -> Obj:
@@ -234,12 +242,13 @@ def wrong_version(resource: Resource, api_version: str) -> str:
 def _refuse_type(resource: Resource, found: Obj, kind: str, api_version: str) -> None:
     other = resources.of_kind(api_version, kind)
     if other is None:
-        scheme = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
-        raise bad_request(f'no kind "{kind}" is registered for version "{api_version}" {scheme}')
+        version = api_version.rpartition("/")[2]
+        why = no_kind(kind, api_version)
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
     if kind == resource.kind:
         raise bad_request(wrong_version(resource, api_version))
     package = resource.group.split(".")[0] or "core"
-    why = f"converting (*{other.version}.{kind}) to (*{package}.{resource.kind}): unknown conversion"
+    why = f"converting ({other.version}.{kind}) to ({package}.{resource.kind}): unknown conversion"
     if other.shape is not None:
         try:
             schema.decode(other.shape, found)

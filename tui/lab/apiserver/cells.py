@@ -389,7 +389,7 @@ _CELLS: dict[str, Callable[[Obj], list[Any]]] = {
     "Namespace": _named(_namespace_status, _created),
     "ConfigMap": _named(_data_size, _created),
     "Secret": _named(lambda obj: obj.get("type", ""), _data_size, _created),
-    "ServiceAccount": _named(lambda obj: len(obj.get("secrets", [])), _created),
+    "ServiceAccount": _named(_created),
     "Pod": _pod,
     "DaemonSet": _daemon_set,
     "Deployment": _deployment,

@@ -9,6 +9,8 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
+from tui.lab.apiserver.quantities import whole_millis
+
 Obj = dict[str, Any]
 RBAC_GROUP = "rbac.authorization.k8s.io"
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
@@ -32,14 +34,14 @@ def _set(obj: Obj, **values: Any) -> None:
 
 def image_tag(image: str) -> str:
     """The tag of an image reference: `latest` where neither tag nor digest is given, empty for a digest or no image."""
-    if not image or "@" in image:
-        return ""
+    if not image or "@" in image or image != image.strip():
+        return ""  # no tag, or no reference at all
     name = image.rpartition("/")[2]
     return name.partition(":")[2] or "latest"
 
 
 def _probe(probe: Obj | None) -> None:
-    if not probe:
+    if probe is None:
         return
     _set(probe, timeoutSeconds=1, periodSeconds=10, successThreshold=1, failureThreshold=3)
     _handler(probe)
@@ -59,6 +61,9 @@ def _container(container: Obj) -> None:
         terminationMessagePath="/dev/termination-log",
         terminationMessagePolicy="File",
     )
+    for amounts in container.get("resources", {}).values():
+        if isinstance(amounts, dict):
+            amounts |= {name: whole_millis(amount) for name, amount in amounts.items()}
     for port in container.get("ports", []):
         _set(port, protocol="TCP")
     for env in container.get("env", []):
@@ -143,6 +148,8 @@ def _daemon_set(obj: Obj) -> None:
     if strategy["type"] == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
         _set(rolling, maxUnavailable=1, maxSurge=0)
+    elif "rollingUpdate" in strategy:
+        _set(strategy["rollingUpdate"], maxSurge=0)
     _set(spec, revisionHistoryLimit=10)
     _pod_spec(spec["template"]["spec"])
 
@@ -203,6 +210,9 @@ def _namespace(obj: Obj) -> None:
 
 
 def _node(obj: Obj) -> None:
+    spec = obj["spec"]
+    if spec.get("podCIDR") and spec.get("podCIDRs", [""])[0] != spec["podCIDR"]:
+        spec["podCIDRs"] = [spec["podCIDR"]]
     if "capacity" in obj["status"] and "allocatable" not in obj["status"]:
         obj["status"]["allocatable"] = dict(obj["status"]["capacity"])
 

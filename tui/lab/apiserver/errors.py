@@ -137,9 +137,22 @@ def go_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+_ESCAPES = {
+    "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"',
+    "\\": "\\\\",
+}  # fmt: skip
+
+
 def quoted(text: str) -> str:
     """A string as Go's %q writes it."""
-    return json.dumps(text, ensure_ascii=False)
+    return '"' + "".join(_ESCAPES.get(char) or _shown(char) for char in text) + '"'
+
+
+def _shown(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def required(field: str, detail: str = "") -> Invalid:
@@ -154,9 +167,9 @@ def invalid(field: str, value: Any, detail: str) -> Invalid:
 
 
 def unsupported(field: str, value: Any, allowed: Iterable[str]) -> Invalid:
-    """A value that is none of the allowed ones."""
+    """A value that is none of the allowed ones, which are told in the order given."""
     shown = quoted(value) if isinstance(value, str) else go_json(value)
-    names = ", ".join(quoted(name) for name in sorted(allowed))
+    names = ", ".join(quoted(name) for name in allowed)
     return Invalid(field, "FieldValueNotSupported", f"Unsupported value: {shown}: supported values: {names}")
 
 

@@ -49,7 +49,7 @@ def _operate(document: Any, operation: dict[str, Any]) -> Any:
             return document
         case "move" | "copy" as op:
             source = _tokens(str(operation.get("from", "")))
-            value = copy.deepcopy(_get(document, source))
+            value = copy.deepcopy(_get(document, source, missing_is_null=op == "copy"))
             if op == "move":
                 _remove(document, source)
             return _add(document, path, value)

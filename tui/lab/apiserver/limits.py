@@ -6,9 +6,14 @@
   The other kinds that discovery lists have no objects: lists of them are empty, a GET is 404, a write is 501.
 - Subresources: status of the kinds above; log, exec, proxy and binding of pods. The others (scale, eviction, attach,
   portforward, ephemeralcontainers, resize, token, proxy of nodes and services) are 501.
+- ClusterRoles view, edit and admin have the rules that the aggregation controller would give them.
+- Services get IPv4 addresses alone.
 - Events are kept as v1; events.k8s.io/v1 shows them, and refuses writes with 501.
 - exec is served over websockets alone, SPDY is 501.
 - No garbage collector: what waits for a finalizer stays until somebody removes it. Namespaces are emptied and go.
+- Nobody is kept from granting rights that he does not hold: the rights to write roles and bindings suffice.
+- Of a pod's spec it does not check affinity, spread constraints, host aliases, DNS addresses and Windows' options.
+  A refused change of a running pod is told without the difference of the two specs.
 - No bearer tokens are issued, so every token is 401. No webhooks, no custom resources, no aggregated APIs.
 """
 

@@ -326,8 +326,6 @@ def _keep_last_applied(new: Obj, config: Obj) -> Obj:
     annotations = (applied.get("metadata") or {}).get("annotations")
     if annotations:
         annotations.pop(LAST_APPLIED, None)
-        if not annotations:
-            del applied["metadata"]["annotations"]
     shown = json.dumps(applied, separators=(",", ":"), sort_keys=True, ensure_ascii=False) + "\n"
     metadata = {**new["metadata"], "annotations": {**new["metadata"]["annotations"], LAST_APPLIED: shown}}
     return {**new, "metadata": metadata}

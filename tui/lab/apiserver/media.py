@@ -34,7 +34,8 @@ def negotiate(call: Call, *, transforms: bool = True) -> Form:
     """The first form of the Accept header that is served; ApiError 406 where none is."""
     for kind, options in call.accepts():
         as_kind = options.get("as", "")
-        if as_kind and not (transforms and as_kind in TRANSFORMS and options.get("g") == "meta.k8s.io"):
+        known = as_kind in TRANSFORMS and options.get("g") == "meta.k8s.io" and options.get("v") in ("v1", "v1beta1")
+        if as_kind and not (transforms and known):
             continue
         if kind in ("application/json", "*/*", "application/*"):
             return Form("json", as_kind, options.get("v", "v1"))
@@ -42,7 +43,10 @@ def negotiate(call: Call, *, transforms: bool = True) -> Form:
             return Form("yaml", as_kind, options.get("v", "v1"))
     if any("as" in options for _, options in call.accepts()):
         raise ApiError(406, f"only the following media types are accepted: {MEDIA_TYPES}", "NotAcceptable")
-    text = f"406: Not Acceptable\n\nAvailable representations: {MEDIA_TYPES}"
+    types = MEDIA_TYPES
+    if call.verb == "watch":
+        types += ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+    text = f"406: Not Acceptable\n\nAvailable representations: {types}"
     raise ApiError(406, text, "NotAcceptable", {})
 
 
@@ -64,13 +68,22 @@ def _versioned(shown: Obj, form: Form) -> Obj:
     return {**shown, "apiVersion": f"meta.k8s.io/{form.version}"}
 
 
+def _table(call: Call, resource: Resource, items: list[Obj], meta: Obj, form: Form) -> Obj:
+    shown = _versioned(table(resource, items, meta, call.get("includeObject")), form)
+    if form.version != "v1":
+        for row in shown["rows"]:
+            if row["object"] is not None and row["object"]["kind"] == "PartialObjectMetadata":
+                row["object"] = _versioned(row["object"], form)
+    return shown
+
+
 def present_object(call: Call, resource: Resource, obj: Obj, form: Form) -> Obj:
     """One object (or Status) in the form that was asked for."""
     if not form.as_kind or obj.get("kind") == "Status":
         return obj
     if form.as_kind == "Table":
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        return _versioned(table(resource, [obj], meta, call.get("includeObject")), form)
+        return _table(call, resource, [obj], meta, form)
     if form.as_kind == "PartialObjectMetadataList":
         go_type = f"*{_package(resource)}.{resource.kind}"
         text = f"you requested PartialObjectMetadataList, but the requested object is not a list ({go_type})"
@@ -81,7 +94,7 @@ def present_object(call: Call, resource: Resource, obj: Obj, form: Form) -> Obj:
 def present_list(call: Call, resource: Resource, items: list[Obj], meta: Obj, form: Form) -> Obj:
     """A list in the form that was asked for; its items carry no kind of their own."""
     if form.as_kind == "Table":
-        return _versioned(table(resource, items, meta, call.get("includeObject")), form)
+        return _table(call, resource, items, meta, form)
     if form.as_kind == "PartialObjectMetadata":
         go_type = f"*{_package(resource)}.{resource.kind}List"
         text = f"you requested PartialObjectMetadata, but the requested object is a list ({go_type})"

@@ -54,8 +54,8 @@ _KEY_TEXT = _regex_text(
 )
 
 
-def _check(text: str, pattern: str, message: str, limit: int) -> list[str]:
-    problems = [f"must be no more than {limit} bytes"] if len(text.encode()) > limit else []
+def _check(text: str, pattern: str, message: str, limit: int, unit: str = "bytes") -> list[str]:
+    problems = [f"must be no more than {limit} {unit}"] if len(text.encode()) > limit else []
     if not re.fullmatch(pattern, text, re.ASCII):
         problems.append(message)
     return problems
@@ -68,7 +68,7 @@ def dns_label(text: str) -> list[str]:
 
 def dns_subdomain(text: str) -> list[str]:
     """What is wrong with a DNS subdomain."""
-    return _check(text, _SUBDOMAIN, _SUBDOMAIN_TEXT, 253)
+    return _check(text, _SUBDOMAIN, _SUBDOMAIN_TEXT, 253, "characters")
 
 
 def path_segment(text: str) -> list[str]:
@@ -102,7 +102,7 @@ def qualified_name(text: str) -> list[str]:
     if slash:
         if "/" in prefix:
             return [
-                "a qualified name "
+                "a valid label key "
                 + _QUALIFIED_TEXT.removeprefix("name part ")
                 + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             ]
@@ -116,6 +116,20 @@ def qualified_name(text: str) -> list[str]:
         problems.append("name part must be no more than 63 bytes")
     if not re.fullmatch(_QUALIFIED, name, re.ASCII):
         problems.append(_QUALIFIED_TEXT)
+    return problems
+
+
+def port_name(text: str) -> list[str]:
+    """What is wrong with the name of a port."""
+    problems = ["must be no more than 15 characters"] if len(text) > 15 else []
+    if not re.fullmatch(r"[-a-z0-9]+", text, re.ASCII):
+        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search(r"[a-z]", text):
+        problems.append("must contain at least one letter (a-z)")
+    if "--" in text:
+        problems.append("must not contain consecutive hyphens")
+    if text.startswith("-") or text.endswith("-"):
+        problems.append("must not begin or end with a hyphen")
     return problems
 
 

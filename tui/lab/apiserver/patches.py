@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from typing import Any
 
 import yaml
 
-from tui.lab.apiserver import bodies, errors, managers, schema
+from tui.lab.apiserver import bodies, errors, managers, resources, schema
 from tui.lab.apiserver.call import Call
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.jsonpatch import PatchFailedError, json_patch, merge_patch
 from tui.lab.apiserver.rbac import Attributes, Authorizer
 from tui.lab.apiserver.resources import Resource
@@ -107,8 +109,8 @@ def _apply(writer: Writer, authorizer: Authorizer, call: Call, resource: Resourc
         return writer.update_object(call, resource, obj, old), 200
     check_place(call, obj["metadata"])
     asked = Attributes("create", resource.group, resource.plural, "", call.namespace, call.name)
-    authorizer.require(call.user, asked)
-    return writer.create_object(call, resource, obj), 201
+    made = writer.create_object(call, resource, obj, may_create=lambda: authorizer.require(call.user, asked))
+    return made, 201
 
 
 def _merged(call: Call, resource: Resource, target: managers.Target, live: Obj, config: Obj) -> tuple[Obj, bool]:
@@ -123,7 +125,11 @@ def _merged(call: Call, resource: Resource, target: managers.Target, live: Obj, 
         try:
             obj = bodies.decode_value(resource, obj, [])
         except ValueError as error:
-            text = f"failed to convert new object ({_shown(config)}) to proper version: {error}"
+            version = config["apiVersion"] if resource.group else f"/{config['apiVersion']}"
+            why = f"unable to convert unstructured object to {version}, Kind={resource.kind}"
+            if "base64" in str(error):
+                why += ": error decoding from json"
+            text = f"failed to convert new object ({_shown(config)}) to proper version: {why}: {error}"
             raise errors.internal(text) from error
         if entries:
             obj["metadata"]["managedFields"] = entries
@@ -139,7 +145,8 @@ def _shown(config: Obj) -> str:
     """An apply body as messages name it: `NAMESPACE/NAME; GROUP/VERSION, Kind=KIND`."""
     meta = _metadata(config)
     version = config["apiVersion"] if "/" in config["apiVersion"] else f"/{config['apiVersion']}"
-    return f"{meta.get('namespace', '')}/{meta.get('name', '')}; {version}, Kind={config['kind']}"
+    namespace, name = (each if isinstance(each := meta.get(key), str) else "" for key in ("namespace", "name"))
+    return f"{namespace}/{name}; {version}, Kind={config['kind']}"
 
 
 # -- the other patches
@@ -150,7 +157,7 @@ def _patched(call: Call, resource: Resource, kind: str, old: Obj) -> Obj:
     try:
         change = json.loads(text)
     except ValueError as error:
-        raise errors.bad_request(f"error decoding patch: {bodies.json_problem(text)}") from error
+        raise errors.bad_request(f"error decoding patch: {json_problem(text)}") from error
     try:
         if kind == "json":
             new = _json_patched(change, old)
@@ -159,7 +166,7 @@ def _patched(call: Call, resource: Resource, kind: str, old: Obj) -> Obj:
                 text = (
                     f"json: cannot unmarshal {schema.json_kind(change)} into Go value of type map[string]interface {{}}"
                 )
-                raise errors.bad_request(f"error decoding patch: {text}")
+                raise errors.bad_request(text if kind == "strategic" else f"error decoding patch: {text}")
             new = merge_patch(old, change) if kind == "merge" else _strategic(resource, old, change)
     except PatchFailedError as error:
         text = "the server rejected our request due to an error in our request"
@@ -178,8 +185,11 @@ _METADATA_ORDER = (
 
 
 def _as_written(obj: Obj) -> Obj:
-    """A patched object as the server's patch library writes it: its top sorted, its metadata as it was."""
+    """A patched object as the server's patch library writes it: its top and its maps sorted, its metadata as it was."""
     out = {key: obj[key] for key in sorted(obj)}
+    for key in ("data", "binaryData"):
+        if isinstance(out.get(key), dict):
+            out[key] = dict(sorted(out[key].items()))
     meta = out.get("metadata")
     if isinstance(meta, dict):
         known = [key for key in _METADATA_ORDER if key in meta]
@@ -200,6 +210,23 @@ def _strategic(resource: Resource, old: Obj, change: Obj) -> Obj:
     return strategic_merge(resource.shape, old, change)
 
 
+def _check_kind(resource: Resource, new: Obj, refuse: Callable[[str], errors.ApiError]) -> None:
+    """A patched object may lose its kind, but not change it."""
+    kind, api_version = str(new.get("kind") or resource.kind), str(new.get("apiVersion") or resource.api_version)
+    if (kind, api_version) == (resource.kind, resource.api_version):
+        return
+    other = resources.of_kind(api_version, kind)
+    if other is None:
+        raise refuse(bodies.no_kind(kind, api_version))
+    if other.shape is not None:
+        try:
+            schema.decode(other.shape, new)
+        except ValueError as error:
+            raise refuse(str(error)) from error
+    package = resource.group.split(".")[0] or "core"
+    raise refuse(f"converting ({other.version}.{kind}) to ({package}.{resource.kind}): unknown conversion")
+
+
 def _decode_patched(call: Call, resource: Resource, new: Obj, shown: str) -> Obj:
     """The patched JSON as an object; what does not fit is told with the patched object, or the strategic patch."""
     mode = bodies.validation_mode(call, "PatchOptions")
@@ -211,11 +238,13 @@ def _decode_patched(call: Call, resource: Resource, new: Obj, shown: str) -> Obj
         error.body["message"] = f' "" is invalid: patch: {finding.message}'
         return error
 
-    kind, api_version = new.get("kind"), new.get("apiVersion")
-    if (kind, api_version) != (resource.kind, resource.api_version):
-        raise errors.bad_request(bodies.wrong_version(resource, str(api_version or "")))
+    strategic = TYPES.get(call.headers.get("Content-Type", "").split(";")[0].strip()) == "strategic"
+    if not strategic:  # a strategic merge patch is laid over the typed object: its kind stays
+        _check_kind(resource, new, refuse)
     try:
         obj = bodies.decode_value(resource, new, unknown)
+    except schema.TypeMismatchError as error:
+        raise refuse(error.unstructured if strategic else str(error)) from error
     except ValueError as error:
         raise refuse(str(error)) from error
     findings = bodies.findings_of(unknown, [])

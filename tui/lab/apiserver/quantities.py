@@ -31,6 +31,25 @@ def canonical_quantity(value: str | int | float) -> str:
     return _scaled(amount, lambda power: names[power])
 
 
+def amount_of(quantity: str) -> Decimal:
+    """The number that a canonical quantity stands for."""
+    match = _FORM.match(quantity)
+    assert match is not None
+    number, suffix = Decimal(match[1]), match[2] or ""
+    if suffix in BINARY:
+        return number * Decimal(1024 ** BINARY[suffix])
+    exponent = int(suffix[1:]) if suffix[:1] in "eE" and suffix not in ("", "E") else DECIMAL[suffix]
+    return number.scaleb(exponent)
+
+
+def whole_millis(quantity: str) -> str:
+    """A canonical quantity rounded up to thousandths, as the amounts of containers are."""
+    millis = amount_of(quantity) * 1000
+    if millis == millis.to_integral_value():
+        return quantity
+    return canonical_quantity(f"{millis.to_integral_value(rounding=ROUND_UP)}m")
+
+
 def _binary(amount: Decimal) -> str:
     if amount == 0:
         return "0"

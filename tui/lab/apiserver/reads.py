@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tui.lab.apiserver import errors, labels, selectors
-from tui.lab.apiserver.bodies import json_problem
 from tui.lab.apiserver.call import Call
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.store import Store
 from tui.lab.apiserver.writes import shelf_name
@@ -55,18 +55,24 @@ def check_list_options(call: Call) -> None:
         if initial and match != "NotOlderThan":
             text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
+        elif call.get("continue"):
+            text = "resourceVersionMatch is forbidden when continue is provided"
+            findings.append(errors.forbidden_field("resourceVersionMatch", text))
         elif match and not initial:
             text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
     else:
+        together = match and call.get("continue")
         if match and not version:
             text = "resourceVersionMatch is forbidden unless resourceVersion is provided"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
-        elif match and call.get("continue"):
+        if together:
             text = "resourceVersionMatch is forbidden when continue is provided"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
+        if findings:
+            pass
         elif match and match not in ("Exact", "NotOlderThan"):
-            findings.append(errors.unsupported("resourceVersionMatch", match, ["", "Exact", "NotOlderThan"]))
+            findings.append(errors.unsupported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
         elif match == "Exact" and version == "0":
             text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
@@ -85,8 +91,16 @@ def selection(call: Call, resource: Resource) -> Callable[[Obj], bool]:
 
 def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj], Obj]:
     """One page of a list, and the list's metadata."""
-    check_list_options(call)
+    number(call, "timeoutSeconds")
     limit = number(call, "limit")
+    check_list_options(call)
+    version = call.get("resourceVersion")
+    if version and not version.isdigit():
+        problem = f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        text = f'resourceVersion: Invalid value: "{version}": {problem}'
+        raise errors.bad_request(f"invalid resource version: {text}")
+    if version == "0" and not call.get("continue"):
+        limit = 0  # any version will do, and what is at hand is told whole
     chosen = selection(call, resource)
     selected = bool(call.get("labelSelector") or call.get("fieldSelector"))
     token = call.get("continue")
@@ -109,8 +123,9 @@ def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj
     items = _snapshot(store, shelf_name(resource), call.namespace, revision)
     rest = [(place, obj) for place, obj in items if place > after and chosen(obj)]
     meta: Obj = {"resourceVersion": str(revision)}
-    if limit > 0 and len(rest) > limit:
-        last = rest[limit - 1][0]
+    # Whether there is more is said of all objects, chosen or not: the last page may turn out empty.
+    one = bool(call.name)  # a list of what a field selector names has no further pages
+    if not one and limit > 0 and len(rest) >= limit and items[-1][0] > (last := rest[limit - 1][0]):
         meta["continue"] = make_token(revision, last)
         if not selected:
             meta["remainingItemCount"] = len(rest) - limit
@@ -164,7 +179,10 @@ def read_token(token: str) -> tuple[str, int]:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace")
         body = json.loads(text)
         return str(body["start"]), int(body["rv"])
-    except (binascii.Error, KeyError, TypeError) as error:
+    except binascii.Error as error:
+        at = len(token) // 4 * 4
+        raise errors.bad_request(f"{invalid}illegal base64 data at input byte {at}") from error
+    except (KeyError, TypeError) as error:
         raise errors.bad_request(f"{invalid}{error}") from error
     except ValueError as error:
         raise errors.bad_request(invalid + json_problem(text)) from error
@@ -191,4 +209,5 @@ def view(resource: Resource, obj: Obj) -> Obj:
         "reportingComponent": "reportingController",
     }  # fmt: skip
     out = {renamed.get(key, key): value for key, value in obj.items()}
+    out = {key: value for key, value in out.items() if value or not key.startswith("reporting")}
     return {**out, "apiVersion": resource.api_version}

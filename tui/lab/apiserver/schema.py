@@ -20,7 +20,14 @@ SCALARS = {"string", "int", "bool", "time", "microtime", "intstr", "quantity", "
 
 
 class TypeMismatchError(ValueError):
-    """A JSON value of a type that the field cannot take; the message is Go's."""
+    """A JSON value of a type that the field cannot take; the message is that of Go's JSON decoder.
+
+    `unstructured` is what the server says where it converts a map in memory instead (strategic merge patch).
+    """
+
+    def __init__(self, message: str, unstructured: str = "") -> None:
+        super().__init__(message)
+        self.unstructured = unstructured or message
 
 
 @dataclass
@@ -165,13 +172,33 @@ def _struct(shape: Shape, value: Obj, path: str, context: str, unknown: list[str
             kind = _INTEGERS.get(name, error.wanted)
             what = f"number {error.value}" if kind.startswith("int") and error.what == "number" else error.what
             text = f"json: cannot unmarshal {what} into Go struct field {shape.name}.{field_path} of type {kind}"
-            raise TypeMismatchError(text) from None
+            raise TypeMismatchError(text, _converted(declared.shape, error.value, kind)) from None
         if declared.always or declared.pointer or not _is_zero(declared.shape, result):
             out[name] = result
     for name, declared in shape.fields.items():
         if declared.always and name not in out:
             out[name] = _zero(declared)
     return out
+
+
+_GO_KINDS = {
+    "bool": ("bool", "bool"), "string": ("string", "string"), "number": ("int64", "int64"),
+    "array": ("slice", "[]interface {}"), "object": ("map", "map[string]interface {}"),
+}  # fmt: skip
+
+
+def _converted(shape: Shape, value: Any, kind: str) -> str:
+    """The server's text about a value in memory that does not fit (apimachinery, runtime/converter.go)."""
+    go_kind, go_type = ("float64", "float64") if isinstance(value, float) else _GO_KINDS[json_kind(value)]
+    while shape.elem is not None and isinstance(value, list if shape.kind == "list" else dict):
+        value = next((each for each in (value if isinstance(value, list) else value.values())), None)
+        shape = shape.elem
+    scalar = shape.elem is not None and shape.elem.kind == "scalar" and kind in GO_SCALARS.values()
+    if shape.kind == "scalar" or scalar:
+        return f"cannot convert {go_type} to {kind}"
+    if shape.kind == "struct":
+        return f"cannot restore struct from: {go_kind}"
+    return f"cannot restore {'slice' if shape.kind == 'list' else 'map'} from {go_kind}"
 
 
 def _is_zero(shape: Shape, value: Any) -> bool:

@@ -24,14 +24,15 @@ from tui.lab.apiserver import (
     schema,
     streams,
 )
-from tui.lab.apiserver.bodies import decode_value, json_problem
+from tui.lab.apiserver.bodies import decode_value, no_kind
 from tui.lab.apiserver.call import Call, read_call
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.kubelets import Kubelets
 from tui.lab.apiserver.limits import REVIEWS, refuse_write
 from tui.lab.apiserver.namespaces import NamespaceCleaner
 from tui.lab.apiserver.patches import patch
 from tui.lab.apiserver.rbac import Authorizer, attributes_of, impersonated
-from tui.lab.apiserver.reads import get_object, list_objects, selection
+from tui.lab.apiserver.reads import get_object, list_objects, number, selection
 from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.reviews import review
 from tui.lab.apiserver.store import Store
@@ -141,6 +142,10 @@ class ApiServer:
         except web.HTTPRequestEntityTooLarge:
             text = f"limit on the request's size is {BODY_LIMIT} bytes"
             response = _failure(errors.ApiError(413, f"Request entity too large: {text}", "RequestEntityTooLarge"))
+        except (KeyError, TypeError, ValueError, AssertionError, AttributeError, IndexError) as error:
+            # A hole in this server, not in the request's: say so instead of half an answer.
+            text = f"this practice control plane failed on the request: {type(error).__name__}: {error}"
+            response = _failure(errors.internal(text))
         if call.warnings and not response.prepared:
             for text in dict.fromkeys(call.warnings):
                 response.headers.add("Warning", "299 - " + json.dumps(text, ensure_ascii=False))
@@ -175,6 +180,10 @@ class ApiServer:
         resource = call.held
         if resource is None or (resource.namespaced and call.name and not call.namespaced_path and _names_one(call)):
             raise errors.no_such_resource()
+        if call.namespaced_path and not resource.namespaced and resource.plural != "namespaces":
+            raise errors.no_such_resource()
+        if call.method == "HEAD":
+            raise errors.method_not_allowed()
         if call.subresource:
             return await self._subresource(request, call, resource)
         return await self._objects(request, call, resource)
@@ -185,8 +194,11 @@ class ApiServer:
             call.verb not in resource.verbs
             or (call.verb == "create" and one)
             or (call.verb in ("update", "patch") and not one)
+            or (call.verb in ("create", "deletecollection") and resource.namespaced and not call.namespaced_path)
         ):
             raise errors.method_not_allowed()
+        if one and "%" in call.name:
+            raise errors.bad_request(f"Name parameter invalid: {errors.quoted(call.name)}: may not contain '%'")
         if call.verb == "watch":
             return await self._watch(request, call, resource)
         form = media.negotiate(call)
@@ -282,7 +294,7 @@ class ApiServer:
     def _outside(self, call: Call) -> web.StreamResponse:
         parts = [part for part in call.path.split("/") if part]
         found = self._document(call, parts)
-        if call.method not in ("GET", "HEAD"):
+        if call.method != "GET":
             raise errors.method_not_allowed()
         if isinstance(found, str):
             return web.Response(text=found, content_type="text/plain")
@@ -353,6 +365,8 @@ def _delete_options(call: Call) -> Obj:
             text = call.body.decode("utf-8", "replace")
             why = f"couldn't get version/kind; json parse error: {json_problem(text)}"
             raise errors.bad_request(why) from error
+    if isinstance(found, dict) and found.get("kind") not in (None, "", "DeleteOptions"):
+        raise errors.bad_request(no_kind(str(found["kind"]), str(found.get("apiVersion") or "")))
     try:
         options = schema.decode(schema.type_of("DeleteOptions"), found)
     except ValueError as error:
@@ -362,9 +376,13 @@ def _delete_options(call: Call) -> Obj:
     asked = call.values("dryRun") or options.get("dryRun") or []
     if asked and asked != ["All"]:
         findings.append(errors.unsupported("dryRun", asked, ["All"]))
+    number(call, "gracePeriodSeconds")
     policy = call.get("propagationPolicy") or options.get("propagationPolicy")
-    if policy and policy not in ("Background", "Foreground", "Orphan"):
-        allowed = ["Background", "Foreground", "Orphan", "nil"]
+    if policy and "orphanDependents" in options:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        findings.append(errors.invalid("propagationPolicy", policy, text))
+    elif policy and policy not in ("Background", "Foreground", "Orphan"):
+        allowed = ["Foreground", "Background", "Orphan", "nil"]
         findings.append(errors.unsupported("propagationPolicy", policy, allowed))
     if findings:
         raise errors.unprocessable("DeleteOptions", "meta.k8s.io", "", findings)

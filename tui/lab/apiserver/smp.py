@@ -64,7 +64,7 @@ def _merge(shape: Shape | None, live: Any, change: Any, order: Any) -> Any:
             return _merge_list(shape, items, change, order)
         if "merge" in shape.patch or shape.relation == "set":
             merged = [*items, *(item for item in change if item not in items)]
-            return _ordered(merged, items, order, "") if order else merged
+            return _place(merged, items, order if isinstance(order, list) else change, "")
     return _clean(change)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from typing import Any
 
@@ -255,15 +256,39 @@ def warnings(kind: str, obj: Obj, old: Obj | None) -> list[str]:
     """The Warning headers that a write brings along."""
     if kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job"):
         return _template_warnings(obj["spec"]["template"]["spec"], "spec.template.spec")
+    if kind == "Secret" and obj.get("type") == "kubernetes.io/tls":
+        return _pair_warnings(obj.get("data", {}))
     if kind == "Pod" and old is None:
         return _template_warnings(obj["spec"], "spec")
     return []
 
 
+def _pair_warnings(data: Obj) -> list[str]:
+    """What Go's tls.X509KeyPair says of a Secret that holds no PEM; the pair itself is not looked at."""
+    for key, what in (("tls.crt", "certificate"), ("tls.key", "key")):
+        if b"-----BEGIN " not in base64.b64decode(data.get(key, "")):
+            return [f"tls: failed to find any PEM data in {what} input"]
+    return []
+
+
 def _template_warnings(spec: Obj, where: str) -> list[str]:
-    out = []
+    out = [
+        f'{where}.imagePullSecrets[{index}].name: invalid empty name ""'
+        for index, secret in enumerate(spec.get("imagePullSecrets", []))
+        if not secret.get("name")
+    ]
+    if spec.get("terminationGracePeriodSeconds", 0) < 0:
+        text = "must be >= 0; negative values are invalid and will be treated as 1"
+        out.append(f"{where}.terminationGracePeriodSeconds: {text}")
     for part in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(part) or []):
+            ports: dict[tuple[Any, ...], int] = {}
+            for at, port in enumerate(container.get("ports", [])):
+                same = (port["containerPort"], port["protocol"], port.get("hostPort"), port.get("hostIP"))
+                if same in ports:
+                    first = f"{where}.{part}[{index}].ports[{ports[same]}]"
+                    out.append(f"{where}.{part}[{index}].ports[{at}]: duplicate port definition with {first}")
+                ports.setdefault(same, at)
             seen: set[str] = set()
             for at, env in enumerate(container.get("env", [])):
                 if env["name"] in seen:

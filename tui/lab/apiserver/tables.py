@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.lab.apiserver.cells import cells_of
+from tui.lab.apiserver.errors import bad_request, invalid
 from tui.lab.apiserver.resources import Resource
 
 Obj = dict[str, Any]
@@ -32,7 +33,10 @@ def _columns() -> dict[str, list[Obj]]:
 
 
 def table(resource: Resource, items: list[Obj], meta: Obj, include: str) -> Obj:
-    """Objects as a Table; `include` is None, Metadata (the default) or Object."""
+    """Objects as a Table; `include` is None, Metadata (the default) or Object. ApiError 400 for any other."""
+    if include not in ("", "None", "Metadata", "Object"):
+        finding = invalid("includeObject", include, "must be 'Metadata', 'Object', 'None', or empty")
+        raise bad_request(f"Unable to convert to Table as requested: {finding.field}: {finding.message}")
     definitions = _columns().get(resource.kind)
     cells = cells_of(resource.kind)
     if definitions is None or cells is None:

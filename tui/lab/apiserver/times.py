@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_MICRO = "2006-01-02T15:04:05.000000Z07:00"  # the form that Go reads and writes
+
 
 def now() -> str:
     """The time now as `metav1.Time` writes it: RFC 3339 in UTC, whole seconds."""
@@ -23,6 +25,9 @@ def canonical_time(text: str, *, micro: bool = False) -> str:
     try:
         moment = parse_time(text)
     except ValueError:
-        form = "2006-01-02T15:04:05.000000Z07:00" if micro else "2006-01-02T15:04:05Z07:00"
+        form = _MICRO if micro else "2006-01-02T15:04:05Z07:00"
         raise ValueError(f'parsing time "{text}" as "{form}": cannot parse "{text}" as "2006"') from None
+    if micro and "." not in text:
+        rest = text[19:]
+        raise ValueError(f'parsing time "{text}" as "{_MICRO}": cannot parse "{rest}" as ".000000"')
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")

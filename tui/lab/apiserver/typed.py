@@ -53,7 +53,9 @@ def _key_default(shape: Shape, key: str) -> Any:
     if key == "protocol":
         return "TCP"
     declared = shape.fields[key]
-    return {"string": "", "int": 0}.get(declared.shape.name, ABSENT) if declared.always else ABSENT
+    if not declared.always and shape.name != "LocalObjectReference":  # whose name has a default
+        return ABSENT
+    return {"string": "", "int": 0}.get(declared.shape.name, ABSENT)
 
 
 # -- validation

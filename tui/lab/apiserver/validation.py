@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import ipaddress
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tui.lab.apiserver import names, podvalidation
-from tui.lab.apiserver.errors import Invalid, forbidden_field, invalid, required, too_long, unsupported
+from tui.lab.apiserver.containervalidation import NEGATIVE
+from tui.lab.apiserver.errors import Invalid, duplicate, forbidden_field, invalid, required, too_long, unsupported
+from tui.lab.apiserver.gojson import json_problem
 from tui.lab.apiserver.podvalidation import annotations_of, labels_of
 from tui.lab.apiserver.selectors import from_label_selector
 
@@ -41,27 +46,46 @@ def metadata(
     out += _owners(meta.get("ownerReferences", []))
     for finalizer in meta.get("finalizers", []):
         out += [invalid("metadata.finalizers", finalizer, problem) for problem in names.qualified_name(finalizer)]
-    return out
+    return out if rule else out + _standard_finalizers(meta)
+
+
+STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+
+
+def _standard_finalizers(meta: Obj) -> list[Invalid]:
+    text = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        invalid(f"metadata.finalizers[{index}]", name, text)
+        for index, name in enumerate(meta.get("finalizers", []))
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
 
 
 def _owners(owners: list[Obj]) -> list[Invalid]:
     out = []
-    for index, owner in enumerate(owners):
-        where = f"metadata.ownerReferences[{index}]"
+    where = "metadata.ownerReferences"  # the server leaves the index out here
+    controller = ""
+    for owner in owners:
         if not owner["apiVersion"]:
             out.append(invalid(f"{where}.apiVersion", "", "version must not be empty"))
-        for name, text in (("kind", "must not be empty"), ("name", "must not be empty"), ("uid", "must not be empty")):
+        for name in ("kind", "name", "uid"):
             if not owner[name]:
-                out.append(invalid(f"{where}.{name}", "", text))
-    if sum(1 for owner in owners if owner.get("controller")) > 1:
-        out.append(invalid("metadata.ownerReferences", owners, "Only one reference can have Controller set to true"))
+                out.append(invalid(f"{where}.{name}", "", "must not be empty"))
+        if (owner["apiVersion"], owner["kind"]) == ("v1", "Event"):
+            out.append(invalid(where, owner, "/v1, Kind=Event is disallowed from being an owner"))
+        if owner.get("controller"):
+            name = f"{owner['kind']}/{owner['name']}"
+            if controller:
+                text = "Only one reference can have Controller set to true. Found \"true\" in references for"
+                out.append(invalid(where, owners, f"{text} {controller} and {name}"))
+            controller = controller or name
     return out
 
 
-def metadata_update(meta: Obj, old: Obj) -> list[Invalid]:
-    """One comparison of an object's metadata with what was there before."""
+def metadata_update(meta: Obj, old: Obj, *, general: bool = False) -> list[Invalid]:
+    """One comparison of an object's metadata with what was there before; `general` leaves out the core kinds' own."""
     out: list[Invalid] = []
-    for name in ("name", "namespace", "uid", "creationTimestamp"):
+    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"):
         if meta.get(name) != old.get(name):
             out.append(invalid(f"metadata.{name}", meta.get(name, ""), "field is immutable"))
     out += labels_of(meta.get("labels"), "metadata.labels")
@@ -70,8 +94,9 @@ def metadata_update(meta: Obj, old: Obj) -> list[Invalid]:
         new = [name for name in meta.get("finalizers", []) if name not in old.get("finalizers", [])]
         if new:
             text = "no new finalizers can be added if the object is being deleted, found new finalizers "
-            out.append(forbidden_field("metadata.finalizers", text + repr(new).replace("'", '"')))
-    return out
+            shown = ", ".join(f'"{name}"' for name in sorted(new))
+            out.append(forbidden_field("metadata.finalizers", f"{text}[]string{{{shown}}}"))
+    return out if general else out + _standard_finalizers(meta)
 
 
 # -- kinds
@@ -118,7 +143,35 @@ def _secret(obj: Obj) -> list[Invalid]:
     for key, value in sorted(obj.get("data", {}).items()):
         out += [invalid(f"data[{key}]", key, problem) for problem in names.config_key(key)]
         total += len(value) * 3 // 4
-    return [*out, too_long("data", MEBIBYTE)] if total > MEBIBYTE else out
+    if total > MEBIBYTE:
+        out.append(too_long("data", MEBIBYTE))
+    return out + _secret_type(obj)
+
+
+_SECRET_KEYS = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/basic-auth": ("username", "password"),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+
+
+def _secret_type(obj: Obj) -> list[Invalid]:
+    """What a Secret of one of the known types must hold."""
+    data, kind = obj.get("data", {}), obj.get("type", "")
+    account = "kubernetes.io/service-account.name"
+    if kind == "kubernetes.io/service-account-token" and not obj["metadata"].get("annotations", {}).get(account):
+        return [required(f"metadata.annotations[{account}]")]
+    keys = _SECRET_KEYS.get(kind, ())
+    missing = [key for key in keys if key not in data or (kind.endswith("ssh-auth") and not data[key])]
+    if kind.endswith("basic-auth") and len(missing) < len(keys):
+        return []  # one of the two suffices
+    if kind.startswith("kubernetes.io/docker") and not missing:
+        text = base64.b64decode(data[keys[0]]).decode("utf-8", "replace")
+        problem = json_problem(text)
+        return [invalid(f"data[{keys[0]}]", "<secret contents redacted>", problem)] if problem else []
+    return [required(f"data[{key}]") for key in missing]
 
 
 def _secret_update(obj: Obj, old: Obj) -> list[Invalid]:
@@ -138,7 +191,7 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
     if selector is not None:
         out += podvalidation.label_selector(selector, "spec.selector")
     template_labels = template["metadata"].get("labels")
-    if selector is None or not from_label_selector(selector)(template_labels or {}):
+    if selector is None or (not out and not from_label_selector(selector)(template_labels or {})):
         out.append(
             invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`")
         )
@@ -151,10 +204,10 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
         text = "activeDeadlineSeconds in DaemonSet is not Supported"
         out.append(forbidden_field("spec.template.spec.activeDeadlineSeconds", text))
     if spec.get("minReadySeconds", 0) < 0:
-        out.append(invalid("spec.minReadySeconds", spec["minReadySeconds"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.minReadySeconds", spec["minReadySeconds"], NEGATIVE))
     out += _update_strategy(spec["updateStrategy"])
     if spec.get("revisionHistoryLimit", 0) < 0:
-        out.append(invalid("spec.revisionHistoryLimit", spec["revisionHistoryLimit"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.revisionHistoryLimit", spec["revisionHistoryLimit"], NEGATIVE))
     return out
 
 
@@ -162,7 +215,10 @@ def _update_strategy(strategy: Obj) -> list[Invalid]:
     if strategy["type"] == "OnDelete":
         return []
     if strategy["type"] != "RollingUpdate":
-        return [unsupported("spec.updateStrategy", strategy["type"], ["RollingUpdate", "OnDelete"])]
+        rolling = strategy.get("rollingUpdate")
+        inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
+        shown = {"Type": strategy["type"], "RollingUpdate": inner}
+        return [unsupported("spec.updateStrategy", shown, ["RollingUpdate", "OnDelete"])]
     where = "spec.updateStrategy.rollingUpdate"
     rolling = strategy.get("rollingUpdate")
     if rolling is None:
@@ -200,7 +256,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
     out: list[Invalid] = []
     for name in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
         if spec.get(name, 0) < 0:
-            out.append(invalid(f"spec.{name}", spec[name], podvalidation.NEGATIVE))
+            out.append(invalid(f"spec.{name}", spec[name], NEGATIVE))
     out += _selected_template(spec, "deployment")
     strategy = spec["strategy"]
     where = "spec.strategy"
@@ -219,7 +275,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
             out.append(invalid(f"{where}.rollingUpdate.maxUnavailable", rolling.get("maxUnavailable", 0), text))
     deadline = spec.get("progressDeadlineSeconds", 600)
     if deadline < 0:
-        out.append(invalid("spec.progressDeadlineSeconds", deadline, podvalidation.NEGATIVE))
+        out.append(invalid("spec.progressDeadlineSeconds", deadline, NEGATIVE))
     elif deadline <= spec.get("minReadySeconds", 0):
         out.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
     return out
@@ -247,14 +303,14 @@ def _selected_template(spec: Obj, kind: str) -> list[Invalid]:
 def _replica_set(obj: Obj) -> list[Invalid]:
     out = metadata("ReplicaSet", obj["metadata"], namespaced=True)
     if obj["spec"].get("replicas", 0) < 0:
-        out.append(invalid("spec.replicas", obj["spec"]["replicas"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.replicas", obj["spec"]["replicas"], NEGATIVE))
     return out + _selected_template(obj["spec"], "replicaset")
 
 
 def _stateful_set(obj: Obj) -> list[Invalid]:
     out = metadata("StatefulSet", obj["metadata"], namespaced=True)
     if obj["spec"].get("replicas", 0) < 0:
-        out.append(invalid("spec.replicas", obj["spec"]["replicas"], podvalidation.NEGATIVE))
+        out.append(invalid("spec.replicas", obj["spec"]["replicas"], NEGATIVE))
     spec, template = obj["spec"], obj["spec"]["template"]
     # What is claimed for each pod is there to be mounted, too.
     claimed = [{"name": each["metadata"]["name"], "emptyDir": {}} for each in spec.get("volumeClaimTemplates") or ()]
@@ -343,12 +399,18 @@ def _role(obj: Obj) -> list[Invalid]:
             if namespaced:
                 text = "namespaced rules cannot apply to non-resource URLs"
                 out.append(invalid(f"{where}.nonResourceURLs", rule["nonResourceURLs"], text))
+            if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
+                text = "rules cannot apply to both regular resources and non-resource URLs"
+                out.append(invalid(f"{where}.nonResourceURLs", rule["nonResourceURLs"], text))
             continue
         if not rule.get("apiGroups"):
             text = "resource rules must supply at least one api group"
             out.append(required(f"{where}.apiGroups", text))
         if not rule.get("resources"):
             out.append(required(f"{where}.resources", "resource rules must supply at least one resource"))
+    if "aggregationRule" in obj and not obj["aggregationRule"].get("clusterRoleSelectors"):
+        text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+        out.append(required("aggregationRule.clusterRoleSelectors", text))
     return out
 
 
@@ -369,16 +431,108 @@ def _role_binding(obj: Obj) -> list[Invalid]:
             out.append(required(f"{where}.name"))
         if subject["kind"] not in ("ServiceAccount", "User", "Group"):
             out.append(unsupported(f"{where}.kind", subject["kind"], ["ServiceAccount", "User", "Group"]))
-        elif subject["kind"] == "ServiceAccount" and not subject.get("namespace"):
+            continue
+        account = subject["kind"] == "ServiceAccount"
+        if account and subject["name"]:
+            problems = names.dns_subdomain(subject["name"])
+            out += [invalid(f"{where}.name", subject["name"], problem) for problem in problems]
+        group = "" if account else "rbac.authorization.k8s.io"
+        if subject.get("apiGroup", "") != group:
+            out.append(unsupported(f"{where}.apiGroup", subject.get("apiGroup", ""), [group]))
+        if account and not namespaced and not subject.get("namespace"):
             out.append(required(f"{where}.namespace"))
     return out
 
 
 def _role_binding_update(obj: Obj, old: Obj) -> list[Invalid]:
-    out = metadata_update(obj["metadata"], old["metadata"])
+    out = _role_binding(obj) + metadata_update(obj["metadata"], old["metadata"])
     if obj["roleRef"] != old["roleRef"]:
-        out.append(invalid("roleRef", obj["roleRef"], "cannot change roleRef"))
-    return out + _role_binding(obj)
+        shown = {"APIGroup": obj["roleRef"]["apiGroup"], "Kind": obj["roleRef"]["kind"], "Name": obj["roleRef"]["name"]}
+        out.append(invalid("roleRef", shown, "cannot change roleRef"))
+    return out
+
+
+def _node(obj: Obj) -> list[Invalid]:
+    out = metadata("Node", obj["metadata"], namespaced=False) + _taints(obj)
+    for index, network in enumerate(obj["spec"].get("podCIDRs", [])):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            text = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+            out.append(invalid(f"spec.podCIDRs[{index}]", network, text))
+    return out
+
+
+def _taints(obj: Obj) -> list[Invalid]:
+    out: list[Invalid] = []
+    seen = set()
+    for index, taint in enumerate(obj["spec"].get("taints", [])):
+        where = f"metadata.taints[{index}]"
+        key, value, effect = taint.get("key", ""), taint.get("value", ""), taint.get("effect", "")
+        out += [invalid(f"{where}.key", key, problem) for problem in names.qualified_name(key)]
+        if problems := names.label_value(value):
+            out.append(invalid(f"{where}.value", value, ";".join(problems)))
+        if not effect:
+            out.append(required(f"{where}.effect"))
+        elif effect not in podvalidation.EFFECTS:
+            out.append(unsupported(f"{where}.effect", effect, podvalidation.EFFECTS))
+        if (key, effect) in seen:
+            shown = {"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.get("timeAdded")}
+            finding = duplicate(where, shown)
+            out.append(replace(finding, message=f"{finding.message}: taints must be unique by key and effect pair"))
+        seen.add((key, effect))
+    return out
+
+
+def _node_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = _node(obj) + metadata_update(obj["metadata"], old["metadata"])
+    text = 'node updates may not change {} except from "" to valid'
+    before = old["spec"].get("podCIDRs", [])
+    if before and before != obj["spec"].get("podCIDRs", []):
+        out.append(forbidden_field("spec.podCIDRs", text.format("podCIDR")))
+    provider = old["spec"].get("providerID")
+    if provider and provider != obj["spec"].get("providerID"):
+        out.append(forbidden_field("spec.providerID", text.format("providerID")))
+    return out + _taints(obj)
+
+
+def _lease(obj: Obj) -> list[Invalid]:
+    spec = obj["spec"]
+    out = metadata("Lease", obj["metadata"], namespaced=True)
+    if spec.get("leaseDurationSeconds", 1) <= 0:
+        out.append(invalid("spec.leaseDurationSeconds", spec["leaseDurationSeconds"], "must be greater than 0"))
+    if spec.get("leaseTransitions", 0) < 0:
+        out.append(invalid("spec.leaseTransitions", spec["leaseTransitions"], NEGATIVE))
+    return out
+
+
+def _service(obj: Obj) -> list[Invalid]:
+    spec = obj["spec"]
+    out = metadata("Service", obj["metadata"], namespaced=True)
+    ports = spec.get("ports", [])
+    if not ports and spec["type"] != "ExternalName" and spec.get("clusterIP") != "None":
+        out.append(required("spec.ports"))
+    for index, port in enumerate(ports):
+        where, text = f"spec.ports[{index}]", "must be between 1 and 65535, inclusive"
+        if len(ports) > 1 and not port.get("name"):
+            out.append(required(f"{where}.name"))
+        if not 1 <= port["port"] <= 65535:
+            out.append(invalid(f"{where}.port", port["port"], text))
+        target = port.get("targetPort", 0)
+        if isinstance(target, int) and not 1 <= target <= 65535:
+            out.append(invalid(f"{where}.targetPort", target, text))
+    types = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    if spec["type"] not in types:
+        out.append(unsupported("spec.type", spec["type"], types))
+    return out
+
+
+def _service_update(obj: Obj, old: Obj) -> list[Invalid]:
+    out = metadata_update(obj["metadata"], old["metadata"])
+    new, before = obj["spec"], old["spec"]
+    if before.get("clusterIP") and new["type"] != "ExternalName" and new.get("clusterIP") != before["clusterIP"]:
+        out.append(invalid("spec.clusterIPs[0]", [new.get("clusterIP", "")], "may not change once set"))
+    return out + _service(obj)
 
 
 def _event(obj: Obj) -> list[Invalid]:
@@ -402,11 +556,14 @@ _CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
     "PersistentVolumeClaim": _claim,
     "PodDisruptionBudget": _disruption_budget,
     "Pod": _pod,
+    "Node": _node,
     "Role": _role,
     "ClusterRole": _role,
     "RoleBinding": _role_binding,
     "ClusterRoleBinding": _role_binding,
     "Event": _event,
+    "Lease": _lease,
+    "Service": _service,
 }
 _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "ConfigMap": _config_map_update,
@@ -416,9 +573,11 @@ _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "ReplicaSet": _selector_kept(_replica_set),
     "StatefulSet": _selector_kept(_stateful_set),
     "Pod": _pod_update,
+    "Node": _node_update,
     "RoleBinding": _role_binding_update,
     "ClusterRoleBinding": _role_binding_update,
     "Event": lambda obj, old: _event(obj),
+    "Service": _service_update,
 }
 
 
@@ -433,9 +592,36 @@ def on_create(kind: str, obj: Obj, *, namespaced: bool) -> list[Invalid]:
 def on_update(kind: str, obj: Obj, old: Obj, *, namespaced: bool) -> list[Invalid]:
     """What is wrong with a changed object; the server checks metadata more than once, and tells it as often."""
     meta, before = obj["metadata"], old["metadata"]
-    out = metadata(kind, meta, namespaced=namespaced, rule=names.path_segment) + metadata_update(meta, before)
+    out = metadata(kind, meta, namespaced=namespaced, rule=names.path_segment)
+    out += metadata_update(meta, before, general=True)
     check = _UPDATE.get(kind)
     if check is not None:
         return out + check(obj, old)
     create = _CREATE.get(kind)
-    return out + metadata_update(meta, before) + (create(obj) if create else [])
+    own = create(obj) if create else metadata(kind, meta, namespaced=namespaced)
+    return out + metadata_update(meta, before) + own
+
+
+_NOT_NEGATIVE = (
+    "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady", "observedGeneration",
+    "updatedNumberScheduled", "numberAvailable", "numberUnavailable", "collisionCount",
+)  # fmt: skip
+
+
+def on_status(kind: str, obj: Obj, old: Obj) -> list[Invalid]:
+    """What is wrong with a changed status."""
+    out = metadata_update(obj["metadata"], old["metadata"], general=True)
+    status = obj.get("status") or {}
+    if kind == "DaemonSet":
+        out += [
+            invalid(f"status.{name}", status[name], NEGATIVE)
+            for name in _NOT_NEGATIVE
+            if status.get(name, 0) < 0
+        ]
+    if kind == "Namespace":
+        deleted = bool(obj["metadata"].get("deletionTimestamp"))
+        wanted = "Terminating" if deleted else "Active"
+        if status.get("phase", "") != wanted:
+            text = f"may only be '{wanted}' if `deletionTimestamp` is {'not ' if deleted else ''}empty"
+            out.append(invalid("status.Phase", status.get("phase", ""), text))
+    return out

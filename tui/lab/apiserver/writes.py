@@ -49,7 +49,7 @@ def check_options(call: Call, kind: str, *, patch_type: str = "") -> None:
             findings.append(errors.invalid("fieldManager", manager, text))
             break
     asked = call.values("dryRun")
-    if asked and asked != ["All"]:
+    if asked and set(asked) != {"All"}:
         findings.append(errors.unsupported("dryRun", asked, ["All"]))
     if findings:
         raise errors.unprocessable(kind, "meta.k8s.io", "", findings)
@@ -59,7 +59,9 @@ def check_options(call: Call, kind: str, *, patch_type: str = "") -> None:
 def check_place(call: Call, meta: Obj, *, name: bool = True) -> None:
     """Hold name and namespace of a body against the path; a missing namespace is filled in. ApiError 400."""
     namespace = call.namespace if call.namespaced_path and call.resource != "namespaces" else ""
-    if meta.get("namespace", "") != namespace:
+    if call.held is not None and not call.held.namespaced:
+        meta.pop("namespace", None)  # the server does not mind one that is too much
+    elif meta.get("namespace", "") != namespace:
         if meta.get("namespace"):
             text = "the namespace of the provided object does not match the namespace sent on the request"
             raise errors.bad_request(text)
@@ -70,6 +72,9 @@ def check_place(call: Call, meta: Obj, *, name: bool = True) -> None:
     if name and meta["name"] != call.name:
         text = f"the name of the object ({meta['name']}) does not match the name on the URL ({call.name})"
         raise errors.bad_request(text)
+
+
+_SYSTEM_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
 
 class Writer:
@@ -88,14 +93,27 @@ class Writer:
         assert resource.shape is not None
         empty = schema.decode(resource.shape, {})
         versioned = obj["metadata"].get("resourceVersion", "0") != "0"
+        for name in _SYSTEM_FIELDS:
+            obj["metadata"].pop(name, None)
         obj = managers.update(target_of(resource), empty, obj, call.manager)
         return self.create_object(call, resource, obj, versioned=versioned)
 
-    def create_object(self, call: Call, resource: Resource, obj: Obj, *, versioned: bool = False) -> Obj:
-        """Admit, validate and store a new object that has its managedFields already; it must not be `versioned`."""
+    def create_object(
+        self,
+        call: Call,
+        resource: Resource,
+        obj: Obj,
+        *,
+        versioned: bool = False,
+        may_create: Callable[[], None] = lambda: None,
+    ) -> Obj:
+        """Admit, validate and store a new object that has its managedFields already; it must not be `versioned`.
+
+        `may_create` raises ApiError where the user may not; it is asked after the object was found valid.
+        """
         obj = copy.deepcopy(obj)
         meta = obj["metadata"]
-        for name in ("uid", "creationTimestamp", "resourceVersion", "deletionTimestamp", "generation", "selfLink"):
+        for name in (*_SYSTEM_FIELDS, "resourceVersion"):
             meta.pop(name, None)
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = meta["generateName"][:58] + strategies.random_suffix()
@@ -108,6 +126,7 @@ class Writer:
         findings = validation.on_create(resource.kind, obj, namespaced=resource.namespaced)
         if findings:
             raise errors.unprocessable(resource.kind, resource.group, meta.get("name", ""), findings)
+        may_create()
         call.warnings += strategies.warnings(resource.kind, obj, None)
         if versioned and not call.dry_run:
             raise errors.internal("resourceVersion should not be set on objects to be created")
@@ -197,13 +216,18 @@ class Writer:
         meta, before = obj["metadata"], old["metadata"]
         meta["resourceVersion"] = before["resourceVersion"]
         meta.setdefault("uid", before["uid"])
-        for name in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
+        for name in ("creationTimestamp", "deletionGracePeriodSeconds", "selfLink"):
             meta.pop(name, None)
             if name in before:
                 meta[name] = before[name]
+        if "deletionTimestamp" in before:
+            meta.setdefault("deletionTimestamp", before["deletionTimestamp"])
         strategies.prepare_update(resource.kind, call.subresource, obj, old)
         check = validation.on_update
-        findings = check(resource.kind, obj, old, namespaced=resource.namespaced) if not call.subresource else []
+        if call.subresource:
+            findings = validation.on_status(resource.kind, obj, old)
+        else:
+            findings = check(resource.kind, obj, old, namespaced=resource.namespaced)
         if findings:
             raise errors.unprocessable(resource.kind, resource.group, call.name, findings)
         if not call.subresource:
@@ -249,7 +273,11 @@ class Writer:
             same = _same(marked, old)
             return marked if dry or same else self.store.put(place, marked)
         gone = old if dry else self.store.remove(place, meta.get("namespace", ""), meta["name"])
-        if resource.kind in ("Pod", "ServiceAccount", "Service"):
+        if resource.kind == "Pod":  # told as it went: at once
+            ended = {"deletionTimestamp": now(), "deletionGracePeriodSeconds": 0}
+            count = {} if meta.get("deletionTimestamp") else {"generation": meta.get("generation", 0) + 1}
+            return {**gone, "metadata": {**gone["metadata"], **ended, **count}}
+        if resource.kind in ("ServiceAccount", "Service"):
             return gone
         details = {"name": meta["name"], "group": resource.group, "kind": resource.plural, "uid": meta["uid"]}
         details = {key: value for key, value in details.items() if value}
@@ -266,18 +294,20 @@ class Writer:
         grace = 0
         if resource.kind == "Pod":
             grace = _grace(call, options, old)
-        if finalizers:
-            meta["finalizers"] = finalizers
-        elif resource.kind == "Namespace":
+        if resource.kind == "Namespace":
             obj["status"] = {**obj["status"], "phase": "Terminating"}
             meta["deletionTimestamp"] = meta.get("deletionTimestamp") or now()
             return obj
+        if finalizers:
+            meta["finalizers"] = finalizers
         elif not grace:
             return None
         if not meta.get("deletionTimestamp"):
             meta["deletionTimestamp"] = _in_future(grace)
             if "generation" in meta:
                 meta["generation"] += 1
+        elif grace >= meta.get("deletionGracePeriodSeconds", 0):
+            return obj  # a deletion can only be hurried
         meta["deletionGracePeriodSeconds"] = grace
         return obj
 
