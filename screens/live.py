@@ -20,6 +20,7 @@ from textual.widget import Widget
 
 from screens.live_pages import LinkPage, ValuesPage
 from tui.core import live, views
+from tui.core.desired import conf_text
 from tui.core.errors import UsageError, WizardError
 from tui.core.live import Live, Picture
 from tui.core.ports import Studio
@@ -74,7 +75,7 @@ class LivePage(Page[None]):
         self.at = 0
         self.alone = False
         self.picture: Picture | None = None
-        self.live = live.begin(views.view(key), session.answers.cluster.name)
+        self.live = self._beginning(key)
         self._tiles: list[LivePanel] = []
         self._gone = False
         self._acts = 0  # what was asked before the last act of the person is no longer wanted
@@ -95,6 +96,17 @@ class LivePage(Page[None]):
     def scale(self) -> float:
         """How much faster time runs where the data is from."""
         return self.session.cluster.time_scale if self.session.cluster is not None else 1.0
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds until the next points are due: never less than the studio's limit lets go by itself."""
+        most = self.session.studio.budget().most if self.session.studio is not None else 20
+        return max(self.live.collection_s, 60 / most) / self.scale
+
+    def _beginning(self, key: str) -> Live:
+        session = self.session
+        conf = conf_text(session.answers, session.survey) if key == "etcd" and session.survey is not None else ""
+        return live.begin(views.view(key), session.answers.cluster.name, conf)
 
     def compose(self) -> ComposeResult:
         yield Prose(id="live-title")
@@ -131,7 +143,7 @@ class LivePage(Page[None]):
     async def _follow(self) -> None:
         """While the page stays: ask again whenever the next points are due."""
         while not self._gone:
-            await asyncio.sleep(live.COLLECTION_S / self.scale)
+            await asyncio.sleep(self.pause_s)
             await self._look(quiet=True)
 
     async def _look(self, *, quiet: bool = False) -> None:
@@ -146,7 +158,7 @@ class LivePage(Page[None]):
             picture = await background.in_thread(lambda: ask(studio, wanted, self.scale))
         except WizardError as error:
             if acts == self._acts and not self._gone:
-                again = live.clock((time.time() + live.COLLECTION_S / self.scale) * 1000)
+                again = live.clock((time.time() + self.pause_s) * 1000)
                 why = f" {error.why}" if error.why else ""
                 self._say(f"{error.what}{why} " + _("Asked again at {time}.").format(time=again), "fail")
             return
@@ -209,8 +221,7 @@ class LivePage(Page[None]):
         text = _("{n} of {all} panels have data").format(n=filled, all=len(picture.panels))
         if picture.newest_ms:
             text += f" {glyph('dot')} " + _("newest point {time}").format(time=live.clock(picture.newest_ms))
-        every = live.COLLECTION_S / self.scale
-        self._say(f"{text} {glyph('dot')} " + _("asked every {n:g} s").format(n=every))
+        self._say(f"{text} {glyph('dot')} " + _("asked every {n:g} s").format(n=self.pause_s))
 
     def _say(self, text: str, sign: str = "") -> None:
         tone = {"warn": "$warning", "fail": "$error"}.get(sign, muted())
@@ -273,7 +284,7 @@ class LivePage(Page[None]):
             return
         self.at, self.picture, self._tiles = 0, None, []
         await self.query_one("#tiles", Vertical).remove_children()
-        self.live = live.begin(views.view(key), self.session.answers.cluster.name)
+        self.live = self._beginning(key)
         await self._lay_out()
         self.page_body.scroll_home(animate=False)
         self._act()
@@ -330,5 +341,5 @@ class LivePage(Page[None]):
 
 def ask(studio: Studio, wanted: Live, scale: float) -> Picture:
     """One request for all of a view, and what its answers mean. `scale`: how much faster the studio's time runs."""
-    start, end = live.window(wanted.range_s / scale, time.time(), live.COLLECTION_S / scale)
+    start, end = live.window(wanted.range_s / scale, time.time(), wanted.collection_s / scale)
     return live.read(wanted, studio.answers(live.asks(wanted), start_ms=start, end_ms=end), language())

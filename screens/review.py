@@ -11,15 +11,15 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from tui.core import actions, canary, survey
-from tui.core import undo as undoing
 from tui.core.by_hand import commands
 from tui.core.changes import changed
 from tui.core.checks.facts import Facts
 from tui.core.durations import about
 from tui.core.errors import CancelledError, WizardError
+from tui.core.forcing import in_the_way, unforced
 from tui.core.plan import Plan, make_plan
 from tui.core.ports import Rollout
-from tui.core.receipts import WAITING, unfinished
+from tui.core.receipts import WAITING, Receipt, unfinished
 from tui.core.rollout import RolloutOptions, going_on
 from tui.i18n import N_, _, ngettext
 from tui.widgets import background
@@ -42,7 +42,8 @@ class ReviewScreen(StepScreen):
         "- The **diff** is the server's own: every object was sent as a dry run, under the name `datakit-wizard`.\n"
         "- Only our fields are written: one key of the ConfigMap, mounts, and an annotation with the conf's hash that"
         " makes the pods restart. The neighbours in `datakit-conf` stay.\n"
-        "- A field that somebody else **owns** is never taken from them; the plan then says whose it is.\n"
+        "- A field that somebody else **owns** is not taken from them unless you say so for that field (**f**); the"
+        " plan says whose it is, and what follows.\n"
         "- Before each request the **receipt** is written; `datakit-wizard undo` plays it backwards.\n"
         "- **One node first** (`1`): one etcd node gets the change, its series are looked at, and the others wait for"
         " your word. Meanwhile the DaemonSet's update strategy is `OnDelete`; it is given back as it was.\n"
@@ -54,6 +55,7 @@ class ReviewScreen(StepScreen):
         Binding("x", "stop", N_("Stop"), id="stop", tooltip=N_("Stop before the next change")),
         Binding("d", "detach", N_("Detach"), id="detach", tooltip=N_("Stop watching; the rollout goes on")),
         Binding("u", "undo", N_("Take back"), id="undo", tooltip=N_("Take back what one node got")),
+        Binding("f", "force", N_("Take a field"), id="force", tooltip=N_("Take a field in the way from its owner")),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
         Binding("1", "first", N_("One node first"), id="first", tooltip=N_("Or all nodes, one after another")),
         Binding("2", "few", N_("etcd's nodes"), id="few", tooltip=N_("Restart the pods of etcd's nodes alone, or all")),
@@ -67,10 +69,12 @@ class ReviewScreen(StepScreen):
 
     def entered(self) -> None:
         self.plan: Plan | None = None
+        self._forced: tuple[str, ...] = ()
         self._applying = False
         self._stopped = False
         self._detached = False
         self._options = RolloutOptions()
+        self._left: Receipt | None = None
         self._began = 0.0
         self._log: list[str] = []
         self._rollout: Rollout | None = None
@@ -90,7 +94,9 @@ class ReviewScreen(StepScreen):
         def look() -> tuple[survey.Survey, Plan]:
             # Somebody may have changed something since the cluster was chosen.
             now = survey.survey(cluster, self._datakit_now())
-            return now, make_plan(cluster, now, answers, studio, rollout=self._wanted(now))
+            self._left = unfinished(self.session.store, now.uid, now.datakit.namespace)
+            wanted = going_on(self._options, self._left)
+            return now, make_plan(cluster, now, answers, studio, forced=self._forced, rollout=wanted)
 
         session.survey, plan = await background.in_thread(look)
         self.plan = plan
@@ -102,16 +108,26 @@ class ReviewScreen(StepScreen):
         self._show()
         self.refresh_frame()
 
-    def _wanted(self, now: survey.Survey) -> RolloutOptions:
-        """How the change is to come out; what goes on with an apply that was broken off does so in that one's way."""
-        return going_on(self._options, unfinished(self.session.store, now.uid, now.datakit.namespace))
-
     def _datakit_now(self) -> survey.DataKit:
         cluster, found = self.session.cluster, self.session.survey
         assert cluster is not None
         assert found is not None
         there = survey.find_datakit(cluster, found.datakit.namespace)
         return next((datakit for datakit in there if datakit.name == found.datakit.name), found.datakit)
+
+    def action_force(self) -> None:
+        """Ask for the first field in the way whether it may be taken; each is asked for by itself."""
+        plan = self.plan
+        if plan is None or self._applying or not (left := unforced(plan)):
+            return
+        from tui.widgets.force_page import ForcePage
+
+        def answered(taken: bool | None) -> None:
+            if taken:
+                self._forced = (*self._forced, left[0].field)
+                self.run(self._plan)
+
+        self.app.push_screen(ForcePage(left[0]), answered)
 
     def action_again(self) -> None:
         if not self._applying:
@@ -148,8 +164,8 @@ class ReviewScreen(StepScreen):
     def _row(self, plan: Plan, at: int) -> Choice:
         change = plan.changes[at]
         note = _(VERBS[change.verb])
-        if change.conflicts:
-            return Choice(str(at), change.title, problem=note + " – " + change.conflicts[0].manager)
+        if left := in_the_way(change, plan.forced):
+            return Choice(str(at), change.title, problem=note + " – " + left[0].manager)
         return Choice(str(at), change.title, note)
 
     def on_choices_changed(self, event: Choices.Changed) -> None:
@@ -163,6 +179,11 @@ class ReviewScreen(StepScreen):
             return
         change = self.plan.changes[int(chosen.key)]
         text = change.diff or _("Nothing differs.")
+        for conflict in change.conflicts:
+            forced = conflict.field in self.plan.forced
+            told = _("Taken: {field}, which is {manager}'s.") if forced else _("In the way: {field}, {manager}'s.")
+            said = told.format(field=conflict.field, manager=conflict.manager)
+            text = f"{said} {change.explained(conflict)}\n\n{text}"
         if change.owners:
             text += "\n\n" + _("Owned by: {owners}").format(owners=", ".join(change.owners))
         if change.warnings:
@@ -180,6 +201,8 @@ class ReviewScreen(StepScreen):
             parts += [(glyph("fail") + " ", "$error"), reason, "\n"]
         if plan.blockers():
             parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
+            if unforced(plan):
+                parts += [_("f takes a field from its owner, one by one, and says what follows."), "\n"]
         elif self._waits:
             parts += [(glyph("warn") + " ", "$warning"), (_("One node has the change; the others wait."), "bold"), "\n"]
             parts += [plan.cost, "\n", (_("Enter goes on with the others, u takes it back."), muted())]
@@ -210,10 +233,14 @@ class ReviewScreen(StepScreen):
         return receipt is not None and receipt.complete and (plan is None or not changed(plan.changes))
 
     @property
+    def _receipt(self) -> Receipt | None:
+        """What was written: in this run, or in an earlier one that was broken off."""
+        return self.session.receipt or self._left
+
+    @property
     def _held(self) -> bool:
         """Whether one node has the change, and the others wait for the word."""
-        receipt = self.session.receipt
-        return receipt is not None and receipt.held and not receipt.undone
+        return self._receipt is not None and self._receipt.held
 
     @property
     def _waits(self) -> bool:
@@ -222,9 +249,8 @@ class ReviewScreen(StepScreen):
 
     @property
     def _watched(self) -> bool:
-        """Whether a rollout that was begun here is yet to be seen to its end."""
-        receipt = self.session.receipt
-        return receipt is not None and not receipt.undone and any(s.rollout == WAITING for s in receipt.steps)
+        """Whether a rollout is yet to be seen to its end."""
+        return self._receipt is not None and any(step.rollout == WAITING for step in self._receipt.steps)
 
     # -- applying
 
@@ -275,34 +301,19 @@ class ReviewScreen(StepScreen):
         self.working.update(_("The rollout goes on in the cluster; this stops watching it"))
 
     def action_undo(self) -> None:
-        self.run(self._undo)
+        """Take back what one node got; the page shows first what that would do."""
+        from screens.undo import UndoPage
 
-    async def _undo(self) -> None:
-        """Take back what one node got: the receipt is played backwards."""
-        session = self.session
-        cluster, receipt = session.cluster, session.receipt
-        if cluster is None or receipt is None:
-            return
-        self._begin(_("Taking it back"))
-        on_event, store = background.to_loop(self._event), session.store
-        try:
-            session.receipt = await background.in_thread(
-                lambda: undoing.undo(
-                    cluster,
-                    receipt,
-                    session.studio,
-                    store,
-                    on_event=on_event,
-                    cancelled=lambda: self._stopped or background.stopping(),
-                ),
-                writes=True,
-            )
-        finally:
-            self._end()
-        self._options = RolloutOptions()
-        await self._plan()
-        self.working.finish("ok", _("Taken back: the objects are as they were."))
-        self.refresh_frame()
+        receipt = self._receipt
+        if receipt is not None:
+            self.app.push_screen(UndoPage(self.session, self.given, receipt), self._taken_back)
+
+    def _taken_back(self, undone: bool | None) -> None:
+        if undone:
+            self.session.receipt = self._left = None
+            self._options = RolloutOptions()
+            self._log, self._rollout = [], None
+        self.run(self._plan)
 
     def action_stop(self) -> None:
         self._stopped = True
@@ -319,6 +330,8 @@ class ReviewScreen(StepScreen):
             if plan is None or applying or self._held or self.working.busy:
                 return False
             return bool(plan.rollout.restarts if action == "first" else plan.rollout.may_be_few)
+        if action == "force":
+            return not applying and plan is not None and bool(unforced(plan))
         if applying and action in ("back", "again"):
             return False
         return super().check_action(action, parameters)
@@ -446,7 +459,7 @@ class ReviewScreen(StepScreen):
 
     def _show_progress(self) -> None:
         progress = self.query_one("#progress", Prose)
-        receipt = self.session.receipt
+        receipt = self._receipt
         parts: list[str | tuple[str, str] | Content] = []
         if self._applying:
             elapsed = about(time.monotonic() - self._began)

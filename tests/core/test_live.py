@@ -50,6 +50,14 @@ def test_a_longer_range_has_points_farther_apart() -> None:
     assert [Live(LAB.view, {}, range_s).interval_s for range_s in live.RANGES_S] == [60, 60, 180, 720]
 
 
+def test_points_of_etcd_come_as_often_as_its_conf_says() -> None:
+    conf = '[[inputs.prom]]\n  urls = ["http://127.0.0.1:2381/metrics"]\n  interval = "{}"\n'
+    assert live.begin(LAB.view, "lab", conf.format("10s")).interval_s == 10
+    assert live.begin(LAB.view, "lab", conf.format("5m")).interval_s == 300
+    assert live.begin(LAB.view, "lab", "no conf").collection_s == 60
+    assert live.begin(views.view("docker"), "lab", conf.format("10s")).collection_s == 60
+
+
 def test_what_depends_on_a_variable_falls_back_with_it() -> None:
     wanted = live.begin(views.view("istio-service"), "lab")
     for code, value in {"service": "a", "qrep": "destination", "srcns": "n", "srcwl": "w", "dstwl": "d"}.items():
@@ -78,9 +86,9 @@ def test_a_value_that_could_break_out_is_refused(value: str) -> None:
     assert LAB.choose("instance", "").chosen == {"cluster_name_k8s": "lab"}
 
 
-def test_the_range_ends_with_the_interval_that_is_under_way() -> None:
-    assert live.window(900, 1000.5, 60) == (120_000, 1_020_000)
-    assert live.window(30, 1000.5, 2) == (972_000, 1_002_000)
+def test_the_range_ends_before_the_interval_that_is_under_way() -> None:
+    assert live.window(900, 1000.5, 60) == (60_000, 959_999)
+    assert live.window(30, 1000.5, 2) == (970_000, 999_999)
     assert live.window(900, 1019.9, 60) == live.window(900, 1000.5, 60)  # so that the same data answers the same
 
 
@@ -91,7 +99,7 @@ def test_every_panel_of_every_view_is_read(key: str) -> None:
     assert [panel.key for panel in found.panels] == [panel.key for panel in wanted.view.panels]
     assert not [panel.key for panel in found.panels if not panel.filled]
     assert set(found.values) == {variable.code for variable in wanted.view.variables}
-    assert found.newest_ms == NOW_MS
+    assert found.newest_ms == NOW_MS - 60_000
 
 
 def test_the_same_answers_look_the_same() -> None:

@@ -269,7 +269,7 @@ class World:
                     "apiVersion": "v1",
                     "kind": "Pod",
                     "metadata": _meta(
-                        f"datakit-{node}",
+                        f"datakit-{node.replace('-', '')}",
                         "datakit",
                         labels={
                             "app": "daemonset-datakit",

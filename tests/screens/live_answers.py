@@ -142,6 +142,7 @@ def series(ask: Ask, tags: dict[str, str], end_ms: int) -> Series:
     if not ask.interval_s:
         return Series(tags, ("time", "value"), ((None, value(POINTS - 1)),))
     step = ask.interval_s * 1000
+    end_ms = -(-end_ms // 1000) * 1000 - step  # the beginning of the last interval
     rows = tuple((float(end_ms - step * (POINTS - 1 - at)), value(at)) for at in range(POINTS))
     return Series(tags, ("time", "value"), rows)
 

@@ -20,6 +20,7 @@ from tui import i18n
 from tui.core import live, views
 from tui.core.errors import UnreachableError
 from tui.core.ports import Answer, Ask, Budget, Dashboard, Series
+from tui.core.view_sync import SAME, Standing, Wanted
 from tui.widgets.live_panel import LivePanel
 from tui.widgets.selectors import Selectors
 
@@ -228,7 +229,8 @@ async def test_a_view_that_is_not_there_has_no_link(tmp_path: Path) -> None:
 
 async def test_the_link_is_printed_and_copied(tmp_path: Path) -> None:
     async with watching(tmp_path) as drive:
-        drive.app.session.views["etcd"] = Dashboard("dsbd_custom_1", "ETCD")
+        there = Dashboard("dsbd_custom_1", "ETCD")
+        drive.app.session.saw([Standing(Wanted("etcd", "lab", "ETCD", "en"), there.uuid, SAME, there)])
         written: list[str] = []
         assert drive.app._driver is not None
         drive.app._driver.write = written.append  # type: ignore[method-assign]

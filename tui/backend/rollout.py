@@ -57,7 +57,7 @@ def wait(
 ) -> Rollout:
     """Follow the DaemonSet until `generation` is out and available on every node.
 
-    With `replaced` (node -> uid of the pod that was there) only until the controller has seen `generation` and each of
+    With `replaced` (node -> name of the pod that was there) only until the controller has seen `generation` and each of
     these nodes runs another, ready pod of the current template, whatever the others do.
     `progress` gets each new state. Returns the last state, with `done` False where `cancelled` said so.
     Raises DeadlineError with what is waited for, PartialError where the new pods fail for `failing_s`
@@ -110,21 +110,21 @@ def judge(daemonset: Object, generation: int, pods: Mapping[str, str]) -> Rollou
 
 
 def judge_nodes(daemonset: Object, generation: int, pods: Sequence[Object], replaced: Mapping[str, str]) -> Rollout:
-    """How far the nodes of `replaced` (node -> uid of the pod that was there) have another, ready pod.
+    """How far the nodes of `replaced` (node -> name of the pod that was there) have another, ready pod.
 
-    A pod counts as new where it has the current template and another uid: one that was made before the controller saw
-    `generation` would be of the old template.
+    A pod counts as new where it has the current template and another name, for names are not used again: one that was
+    made before the controller saw `generation` would be of the old template.
     """
     seen = int((daemonset.get("status") or {}).get("observedGeneration", 0)) >= generation
     current = new_pods(pods, daemonset)
     states: dict[str, str] = {}
     updated = available = 0
-    for node, uid in sorted(replaced.items()):
+    for node, old in sorted(replaced.items()):
         here = [pod for pod in pods if node_of(pod) == node]
         new = [
             pod
             for pod in here
-            if pod["metadata"]["uid"] != uid
+            if pod["metadata"]["name"] != old
             and pod["metadata"]["name"] in current
             and not pod["metadata"].get("deletionTimestamp")
         ]
@@ -270,7 +270,7 @@ class _Pods:
         if not self._granted or not due:
             return self._states
         try:
-            found = listed(self._cluster, self._namespace, selector(daemonset["spec"]["selector"]))
+            found = listed(self._cluster, daemonset)
         except ForbiddenError:
             self._granted = False
             return self._states

@@ -111,7 +111,8 @@ def _with_pods(cluster: Cluster, receipt: Receipt, plan: Plan) -> Receipt:
     if not changed(plan.changes) or not plan.rollout.pods:
         return receipt
     template = any(change.restarts for change in plan.changes)
-    there = canary.pods_there(cluster, plan.survey.datakit.object)
+    nodes = {pod.node for pod in plan.rollout.pods}
+    there = canary.pods_there(cluster, plan.survey.datakit.object, nodes)
     for pod in plan.rollout.pods:
         name, uid = there.get(pod.node, (pod.name, ""))
         known = next((each for each in receipt.pods if each.node == pod.node), None)

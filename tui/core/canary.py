@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -11,7 +12,7 @@ from tui.core.checks.facts import Facts, newest_ms
 from tui.core.errors import CancelledError, NotFoundError, StaleError, WizardError
 from tui.core.ports import POD, Cluster, Object, Series
 from tui.core.receipts import UNDONE, WRITTEN, PodStep
-from tui.core.survey import selector
+from tui.core.survey import agent_pods
 from tui.core.writes import ROLLOUT_SECONDS_PER_POD, Cancelled, Event, Journal, OnEvent, progress, stop_if
 from tui.i18n import _
 
@@ -49,15 +50,14 @@ def when_arrived(sight: Sight) -> bool:
     return sight.arrived
 
 
-def pods_there(cluster: Cluster, daemon_set: Object) -> dict[str, tuple[str, str]]:
-    """Name and uid of the DaemonSet's pod on each node; those that are going away are left out."""
-    metadata = daemon_set["metadata"]
+def pods_there(cluster: Cluster, daemon_set: Object, nodes: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Name and uid of the DaemonSet's pod on each of these nodes; those that are going away are left out."""
     found = {}
-    for row in cluster.table(POD, metadata["namespace"], labels=selector(daemon_set), whole=True):
-        pod = row.metadata or {}
-        owned = any(owner.get("uid") == metadata["uid"] for owner in pod.get("ownerReferences") or [])
-        if owned and not pod.get("deletionTimestamp"):
-            found[str(row.cells.get("Node", ""))] = (row.name, str(pod.get("uid", "")))
+    for pod in agent_pods(cluster, daemon_set):
+        if pod.node in nodes:
+            with suppress(NotFoundError):
+                whole = cluster.get(POD, daemon_set["metadata"]["namespace"], pod.name)
+                found[pod.node] = (pod.name, str(whole["metadata"]["uid"]))
     return found
 
 
@@ -102,7 +102,7 @@ def restart(
             on_event(Event(title, _("deleted, so that a new one comes")))
         except (NotFoundError, StaleError):
             on_event(Event(title, _("is gone already")))
-    if not seen or not wait({pod.node: pod.uid}):
+    if not seen or not wait({pod.node: pod.name}):
         raise CancelledError(
             _("Stopped while a pod restarts; it comes up without us."),
             object=title,

@@ -33,12 +33,13 @@ class Live:
     view: View
     chosen: Mapping[str, str]
     range_s: int = RANGES_S[0]
+    collection_s: int = COLLECTION_S  # how often a point comes
     spelling: Spelling = TUTORIAL  # of the view's names
 
     @property
     def interval_s(self) -> int:
         """How far apart the points of a line are, in seconds."""
-        return max(COLLECTION_S, self.range_s // _POINTS // COLLECTION_S * COLLECTION_S)
+        return max(self.collection_s, self.range_s // _POINTS // self.collection_s * self.collection_s)
 
     def choose(self, code: str, value: str) -> Live:
         """With another value for a variable; those that depend on it fall back. Raises UsageError for a value that
@@ -71,21 +72,27 @@ class Picture:
         return max((panel.newest_ms for panel in self.panels), default=0.0)
 
 
-def begin(view: View, cluster_name: str) -> Live:
-    """The view with the cluster that the wizard works on."""
+def begin(view: View, cluster_name: str, etcd_conf: str = "") -> Live:
+    """The view with the cluster that the wizard works on; of ETCD the points come as often as its conf says."""
+    live = Live(view, {}, collection_s=_collection_s(etcd_conf) if view.key == "etcd" and etcd_conf else COLLECTION_S)
     codes = [variable.code for variable in view.variables if variable.tag == CLUSTER_TAG]
-    live = Live(view, {})
     for code in codes if cluster_name else []:
         live = live.choose(code, cluster_name)
     return live
 
 
+def _collection_s(conf: str) -> int:
+    from tui.core.prom.conf import load
+
+    return max(int(max((found.interval_s for found in load(conf, {}).inputs), default=COLLECTION_S)), 1)
+
+
 def window(range_s: float, now_s: float, interval_s: float) -> tuple[int, int]:
-    """The range to ask for, unix ms: it ends with the interval that is under way, so that the same data gives the
-    same answer until the next one begins.
+    """The range to ask for, unix ms. It ends before the interval that is under way: a sum over what has arrived of that
+    one would fall short. So the same data gives the same answer until the next interval begins.
     """
-    end = -(-now_s // interval_s) * interval_s
-    return int((end - range_s) * 1000), int(end * 1000)
+    end = now_s // interval_s * interval_s
+    return int((end - range_s) * 1000), int(end * 1000) - 1
 
 
 def asks(live: Live) -> list[Ask]:

@@ -140,12 +140,10 @@ class Cluster(Protocol):
         """All objects of a kind, in one namespace or (namespace "") in all; kind and apiVersion are filled in."""
         ...
 
-    def table(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False
-    ) -> Sequence[Row]:
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Sequence[Row]:
         """All objects of a kind as the rows of `kubectl get -o wide`, for lists that may be long.
 
-        The first `sample` rows carry their metadata, or with `whole` all rows do.
+        The first `sample` rows carry their metadata.
         """
         ...
 
@@ -184,7 +182,7 @@ class Cluster(Protocol):
     ) -> Rollout:
         """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for.
 
-        With `replaced` (node -> uid of the pod that was there) only until each of these nodes runs another, ready pod
+        With `replaced` (node -> name of the pod that was there) only until each of these nodes runs another, ready pod
         of the current template; {} waits until the controller has seen `generation`.
         """
         ...

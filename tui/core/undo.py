@@ -381,7 +381,7 @@ def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancell
     if live is None:
         return
     rolled = hold.strategy(live) != hold.ON_DELETE
-    there = canary.pods_there(cluster, live)
+    there = canary.pods_there(cluster, live, {pod.node for pod in todo})
     for pod in todo:
         name, uid = there.get(pod.node, ("", ""))
         if (rolled and pod.template) or not name or uid == pod.before:

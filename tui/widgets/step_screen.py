@@ -248,6 +248,9 @@ class StepScreen(Screen[None]):
     def entered(self) -> None:
         """The screen is there: begin what it does by itself."""
 
+    async def opened(self) -> None:
+        """What the wizard works on is open now, while this screen is shown."""
+
     def refresh_frame(self) -> None:
         """Show header, rail and go-on line as the model is now."""
         self.query_one(Header).show(*place(self.session))
