@@ -25,7 +25,7 @@ async def test_one_node_first_then_the_others(tmp_path: Path) -> None:
         await drive.press("enter")
         assert drive.app.session.receipt is not None
         assert drive.app.session.receipt.held
-        assert "deleted datakit-cp-1" in drive.world.writes
+        assert "deleted datakit-cp1" in drive.world.writes
         assert strategy(drive) == "OnDelete"
         assert "One node has the change; the others wait." in drive.text
         assert "collected 100 points of etcd" in " ".join(drive.text.split())
@@ -75,7 +75,7 @@ async def test_a_new_text_for_etcds_nodes_alone(tmp_path: Path) -> None:
         assert "The other nodes keep their pods." in " ".join(drive.text.split())
         await drive.press("enter")
         assert drive.app.session.state("review") is StepState.DONE, drive.text
-        assert [line for line in drive.world.writes if line.startswith("deleted")] == ["deleted datakit-cp-1"]
+        assert [line for line in drive.world.writes if line.startswith("deleted")] == ["deleted datakit-cp1"]
 
 
 async def test_watching_is_left_and_taken_up_again(tmp_path: Path) -> None:
