@@ -18,7 +18,7 @@ from tui.core.durations import about
 from tui.core.errors import CancelledError, WizardError
 from tui.core.forcing import in_the_way, unforced
 from tui.core.plan import Plan, make_plan
-from tui.core.ports import Rollout
+from tui.core.ports import DAEMON_SET, Rollout
 from tui.core.receipts import WAITING, Receipt, unfinished
 from tui.core.rollout import RolloutOptions, going_on
 from tui.i18n import N_, _, ngettext
@@ -294,7 +294,7 @@ class ReviewScreen(StepScreen):
     @staticmethod
     def _goes_on(plan: Plan) -> bool:
         """Whether applying the plan lets a held rollout go, and changes nothing else."""
-        return all(change.rolls for change in changed(plan.changes)) and not plan.rollout.held
+        return all(change.kind == DAEMON_SET for change in changed(plan.changes)) and not plan.rollout.held
 
     def action_detach(self) -> None:
         self._stopped = self._detached = True

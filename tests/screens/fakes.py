@@ -195,6 +195,7 @@ class World:
     kubeconfig_error: WizardError | None = None
     connect_error: WizardError | None = None
     conflict: FieldConflict | None = None
+    conflict_on: str = "ConfigMap"
     key: str = API_KEY
     dashboards: dict[str, Dashboard] = field(default_factory=dict)
     templates: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -390,7 +391,7 @@ class FakeCluster:
         force: bool = False,
     ) -> Applied:
         self._check("patch", kind, namespace, name)
-        if self.world.conflict is not None and not force and kind.kind == "ConfigMap":
+        if self.world.conflict is not None and not force and kind.kind == self.world.conflict_on:
             raise ConflictError("Apply failed with 1 conflict", conflicts=[self.world.conflict], object=name)
         live = self.world.objects.get((kind.kind, namespace, name), {})
         after = merged(live, body)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from tui.core import canary, hold
+from tui.core import canary, hold, workloads
 from tui.core.changes import SAME, Change, changed, dry_run
-from tui.core.errors import RefusedError, WizardError
+from tui.core.errors import PartialError, RefusedError, WizardError
+from tui.core.istio_targets import LeftOut
 from tui.core.plan import Plan
 from tui.core.ports import DAEMON_SET, Cluster, Object, Studio
 from tui.core.receipts import HELD, PENDING, ROLLED_OUT, WRITTEN, PodStep, Receipt, Store, unfinished
@@ -27,7 +29,7 @@ from tui.core.writes import (
     stop_if,
     write,
 )
-from tui.i18n import _
+from tui.i18n import _, ngettext
 
 __all__ = ["Cancelled", "Event", "OnEvent", "apply", "never", "new_receipt"]
 
@@ -49,8 +51,8 @@ def apply(
     A plan without changes writes nothing and returns a receipt without path. Where one node comes first, `look` is
     asked what is seen of it, and `go_on` whether the others follow: else the receipt is `held`, and the next apply goes
     on with it. Raises RefusedError (blockers, an object that changed since the review; when all the rest is done, views
-    that a person changed), DeadlineError (rollout),
-    CancelledError; PartialError once something was written.
+    that a person changed), DeadlineError (rollout), CancelledError; PartialError once something was written, and where
+    something that the answers ask for was left out.
     """
     blockers = plan.blockers()
     if blockers:
@@ -71,6 +73,8 @@ def apply(
     if not changed(plan.changes) and not todo and not (plan.changes and unfinished(store, *place)):
         if left:
             raise changed_since(left)
+        if plan.left_out:
+            raise _not_all(plan.left_out, receipt)
         return replace(receipt, finished=now())
     with store.locked(*place):
         earlier = unfinished(store, *place) if plan.changes else None
@@ -79,15 +83,33 @@ def apply(
             on_event(Event(_("Receipt"), _("goes on with what was begun at {time}").format(time=earlier.started)))
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
         journal = Journal(store, _with_pods(cluster, receipt, plan))
+        left_out = list(plan.left_out)
         try:
-            if not _write_objects(cluster, plan, journal, on_event, cancelled, look, go_on):
+            undone = _write_objects(cluster, plan, journal, on_event, cancelled, look, go_on)
+            if undone is None:
                 return journal.save(replace(journal.receipt, finished=now()))
+            left_out += undone
             if standings and studio is not None:
                 put_views(studio, standings, journal, overwrite=plan.overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             journal.save(replace(journal.receipt, finished=now()))
+            error.why = "\n".join(part for part in (error.why, *map(str, left_out)) if part)
             raise partial(error, journal.receipt) from error
-        return journal.save(replace(journal.receipt, finished=now()))
+        receipt = journal.save(replace(journal.receipt, finished=now()))
+        if left_out:
+            raise _not_all(left_out, receipt)
+        return receipt
+
+
+def _not_all(left_out: Sequence[LeftOut], receipt: Receipt) -> PartialError:
+    """What was asked for and is not done, a line each; everything else is."""
+    return PartialError(
+        ngettext(
+            "{n} thing was left out; the rest is done.", "{n} things were left out; the rest is done.", len(left_out)
+        ).format(n=len(left_out)),
+        why="\n".join(map(str, left_out)),
+        remedy=_("Receipt: {path}").format(path=receipt.path) if receipt.path else "",
+    )
 
 
 def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endpoint: str = "") -> Receipt:
@@ -108,7 +130,7 @@ def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endp
 def _with_pods(cluster: Cluster, receipt: Receipt, plan: Plan) -> Receipt:
     """The receipt with the pods that are to be deleted: noted before anything is written, so that what is there now is
     told from what came up since. Where nothing differs, those that an earlier apply noted stay as they are."""
-    if not changed(plan.changes) or not plan.rollout.pods:
+    if not plan.rollout.pods or not changed([change for change in plan.changes if not change.alone]):
         return receipt
     template = any(change.restarts for change in plan.changes)
     nodes = {pod.node for pod in plan.rollout.pods}
@@ -129,9 +151,14 @@ def _write_objects(
     cancelled: Cancelled,
     look: canary.Look,
     go_on: canary.GoOn,
-) -> bool:
-    """Write what differs, in order, and bring the DaemonSet's change out; False where that is held back."""
+) -> list[LeftOut] | None:
+    """Write all objects in order and follow the rollouts; what of the mesh could not be done is returned.
+
+    None where DataKit's change is held back after one node: what comes after it waits as well.
+    """
     for change in plan.changes:
+        if change.alone:
+            continue
         if change.verb == SAME:
             step = settle(change, journal)
             unseen = step is not None and step.state == WRITTEN and step.rollout != ROLLED_OUT
@@ -142,8 +169,9 @@ def _write_objects(
             stop_if(cancelled)
             live = write(cluster, change, journal, on_event).object
         if change.rolls and not _bring_out(cluster, plan, change, live, journal, on_event, cancelled, look, go_on):
-            return False
-    return True
+            return None
+    mesh = [change for change in plan.changes if change.alone]
+    return workloads.apply_each(cluster, mesh, journal, on_event, cancelled, plan.survey.time_scale)
 
 
 def _bring_out(

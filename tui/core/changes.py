@@ -10,7 +10,7 @@ from tui.core.diff import object_diff
 from tui.core.errors import ConflictError, FieldConflict, ForbiddenError
 from tui.core.owners import forced_note, owner_notes
 from tui.core.ownership import FIELD_MANAGER, managers
-from tui.core.ports import DAEMON_SET, Cluster, Kind, Object
+from tui.core.ports import DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object
 from tui.core.receipts import Overwrite, overwrite
 
 CREATE, CHANGE, SAME = "create", "change", "same"
@@ -21,8 +21,9 @@ class Change:
     """One object that would be written. `live` is the object that was reviewed, None where it does not exist yet.
 
     `overwrites` are the values in the way, one for each conflict, with secrets left out; `diff` shows what forcing
-    them would do. A conflict is never forced unless `Plan.forced` names its field. `restarts` says whether the pod
-    template would change.
+    them would do. A conflict is never forced unless `Plan.forced` names its field, or the answers name the object
+    (`accepted`). `restarts` says whether the DaemonSet's pod template would change; `pods` are those of a workload that
+    restart.
     """
 
     kind: Kind
@@ -37,6 +38,8 @@ class Change:
     owners: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     restarts: bool = False
+    accepted: bool = False
+    pods: int = 0
 
     @property
     def title(self) -> str:
@@ -45,8 +48,13 @@ class Change:
 
     @property
     def rolls(self) -> bool:
-        """Whether it is the object whose rollout is followed."""
-        return self.kind == DAEMON_SET
+        """Whether its rollout is followed."""
+        return self.kind in (DAEMON_SET, DEPLOYMENT)
+
+    @property
+    def alone(self) -> bool:
+        """Whether its failure keeps nothing else from being done: each workload stands for itself."""
+        return self.kind == DEPLOYMENT
 
     def explained(self, conflict: FieldConflict) -> str:
         """Who owns the field in the way, and what its next sync does to a value forced over it."""

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tui.core import view_sync
+from tui.core import istio_targets, view_sync
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
 from tui.core.changes import CREATE, SAME, Change, dry_run
-from tui.core.desired import bodies, conf_text, desired, named
+from tui.core.desired import bodies, conf_text, desired, named, needs_name
+from tui.core.durations import about
+from tui.core.errors import ForbiddenError, UnreachableError, WizardError
+from tui.core.istio_targets import LeftOut
 from tui.core.manifests import ours
+from tui.core.mesh import Target
 from tui.core.owners import gitops_owner
-from tui.core.ports import Access, Cluster, Studio, Workspace
-from tui.core.rollout import RolloutOptions, RolloutPlan, cost, decide, lent
+from tui.core.parallel import each
+from tui.core.ports import DEPLOYMENT, Access, Cluster, Studio, Workspace
+from tui.core.rollout import SECONDS_PER_POD, RolloutOptions, RolloutPlan, cost, decide, lent
 from tui.core.survey import Survey
 from tui.core.topology import consequence
 from tui.core.view_drift import Difference, toward_ours
 from tui.core.view_sync import Standing, Wanted
-from tui.i18n import _
+from tui.i18n import _, ngettext
 
 # Of views: UPDATE is as another version of this tool made it, CHANGED was changed by a person since.
 UPDATE, CHANGED, NOT_COMPARED = "update", "changed", "not compared"
 _VIEW_VERBS = {view_sync.MISSING: CREATE, view_sync.SAME: SAME, view_sync.OUTDATED: UPDATE, view_sync.CHANGED: CHANGED}
+
+WORKLOADS_AT_ONCE = 10  # workloads of the mesh that restart side by side
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class Plan:
     `forced` names the fields that may be taken from their owners, as the API server writes them, `overwrite` the views
     that may be overwritten although a person changed them. `source` is the tool
     that holds the DaemonSet's source (Helm, Argo CD, Fleet), "" for none: then exporting is better than applying.
-    `rollout` says how the change comes out.
+    `left_out` is what the answers ask for and apply will not do. `rollout` says how DataKit's change comes out.
     """
 
     answers: Answers
@@ -70,6 +78,7 @@ class Plan:
     forced: tuple[str, ...] = ()
     overwrite: tuple[str, ...] = ()
     source: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -90,7 +99,7 @@ class Plan:
             )
             for change in self.changes
             for conflict in change.conflicts
-            if conflict.field not in self.forced
+            if conflict.field not in self.forced and not change.accepted
         ]
         if any(change.verb != SAME for change in self.changes):
             found += [_("You may not {access}.").format(access=a) for a, granted in self.rights if not granted]
@@ -119,7 +128,7 @@ def make_plan(
     """
     for key in overwrite:
         view_catalogue.view(key)  # an unknown one is refused before anything is asked
-    answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
+    answers = named(answers, survey) if needs_name(answers) else answers
     wanted = desired(answers, survey)
     conf = conf_text(answers, survey)
     changes: tuple[Change, ...] = ()
@@ -137,8 +146,10 @@ def make_plan(
         for access, granted in survey.rights
         if access.kind in kinds and access.verb in ("get", "patch")
     )
-    if more := how.rights(survey.datakit.namespace):
-        rights += tuple(zip(more, cluster.allowed(more), strict=True))
+    if needed := how.rights(survey.datakit.namespace):
+        rights += tuple(zip(needed, cluster.allowed(needed), strict=True))
+    workloads, left_out, more = _workloads(cluster, answers, survey)
+    notes += more
     tool = gitops_owner(survey.datakit.object)
     if tool and any(change.verb != SAME for change in changes):
         notes.append(
@@ -157,7 +168,7 @@ def make_plan(
         answers,
         survey,
         conf,
-        changes=changes,
+        changes=(*changes, *workloads),
         rights=rights,
         notes=tuple(notes),
         rollout=how,
@@ -166,6 +177,7 @@ def make_plan(
             *(name for change in changes for name in lent(change) if name not in forced),
         ),
         source=tool,
+        left_out=left_out,
     )
     workspace = studio.workspace() if studio and answers.views.create else None
     views = _views(answers, studio, workspace)
@@ -184,10 +196,67 @@ def make_plan(
 
 
 def _cost(plan: Plan) -> str:
-    """What apply will cost, in words."""
+    """What apply will cost: DataKit's restarts in a sentence or two, those of the mesh's workloads in another."""
+    workloads = [change for change in plan.changes if change.alone and change.verb != SAME]
     if not plan.has_changes and not plan.rollout.restarts:
         return _("Nothing differs: nothing would be written.")
-    return cost(plan.survey, plan.rollout)
+    sentences = [cost(plan.survey, plan.rollout)] if plan.rollout.restarts or not workloads else []
+    if workloads:
+        sentences.append(_workload_cost(workloads, plan.survey.time_scale))
+    return " ".join(sentences)
+
+
+def _workload_cost(changes: Sequence[Change], time_scale: float) -> str:
+    """How many pods of how many workloads restart, and how long that takes, some at a time."""
+    waves = math.ceil(len(changes) / WORKLOADS_AT_ONCE)
+    most = max(change.pods for change in changes)
+    seconds = waves * max(most, 1) * SECONDS_PER_POD / time_scale
+    return ngettext(
+        "{pods} pods of {n} workload restart, {time}.",
+        "{pods} pods of {n} workloads restart, {at_once} workloads at a time, {time}.",
+        len(changes),
+    ).format(
+        pods=sum(change.pods for change in changes),
+        n=len(changes),
+        at_once=min(WORKLOADS_AT_ONCE, len(changes)),
+        time=about(seconds),
+    )
+
+
+def _workloads(
+    cluster: Cluster, answers: Answers, survey: Survey
+) -> tuple[list[Change], tuple[LeftOut, ...], tuple[str, ...]]:
+    """The mesh's Deployments as changes, what is left out, and what there is to say."""
+    asked = istio_targets.wanted(answers, survey)
+    todo: list[tuple[Target, str | None]] = [*asked.annotated, *((one, None) for one in asked.released)]
+    namespaces = sorted({target.namespace for target, _text in todo})
+    verdicts = cluster.allowed([Access("patch", DEPLOYMENT, name) for name in namespaces]) if namespaces else ()
+    denied = {name for name, granted in zip(namespaces, verdicts, strict=True) if not granted}
+    left_out = list(asked.left_out)
+
+    def one(item: tuple[Target, str | None]) -> Change:
+        target, text = item
+        if target.namespace in denied:
+            access = Access("patch", DEPLOYMENT, target.namespace)
+            why = _("You may not {access} in {namespace}.").format(access=access, namespace=target.namespace)
+            raise ForbiddenError(why, remedy=_("Ask for that right; `datakit-wizard rbac` prints it."))
+        body = istio_targets.body(target, text)
+        change = dry_run(cluster, DEPLOYMENT, body, target.object)
+        return replace(change, accepted=target.key in answers.istio.replace, pods=max(target.pods, target.replicas))
+
+    changes = []
+    for (target, _text), answer in zip(todo, each(todo, one), strict=True):
+        if isinstance(answer, UnreachableError):
+            raise answer
+        if isinstance(answer, WizardError):
+            left_out.append(LeftOut(target.title, answer.what, answer.remedy))
+        elif answer.conflicts and not answer.accepted:
+            owners = ", ".join(sorted({conflict.manager for conflict in answer.conflicts}))
+            why = _("{field} is managed by {owners}.").format(field=answer.conflicts[0].field, owners=owners)
+            left_out.append(LeftOut(target.title, why, _("Name it in [istio] replace to take it over.")))
+        else:
+            changes.append(answer)
+    return changes, tuple(left_out), asked.notes
 
 
 def wanted_view(answers: Answers, key: str) -> Wanted:

@@ -65,7 +65,7 @@ def decide(
 
     Raises UsageError for options that do not fit this change or this cluster.
     """
-    change = next((change for change in changes if change.rolls), None)
+    change = next((change for change in changes if change.kind == DAEMON_SET), None)
     if change is None:
         return changes, RolloutPlan()
     live = survey.datakit.object
@@ -100,7 +100,7 @@ def decide(
 
 def _with(changes: tuple[Change, ...], daemon_set: Change) -> tuple[Change, ...]:
     """The changes with this one as the DaemonSet's."""
-    return tuple(daemon_set if change.rolls else change for change in changes)
+    return tuple(daemon_set if change.kind == DAEMON_SET else change for change in changes)
 
 
 def _keeping_template(cluster: Cluster, survey: Survey, wanted: Desired, change: Change) -> Change | None:

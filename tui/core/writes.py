@@ -193,7 +193,12 @@ def _look_again(cluster: Cluster, change: Change, step: Step, journal: Journal, 
 
 def _releases(change: Change) -> bool:
     """Whether the change lets go of a rollout that we hold."""
-    return change.rolls and change.live is not None and hold.is_ours(change.live) and not hold.holds(change.body)
+    return (
+        change.kind == DAEMON_SET
+        and change.live is not None
+        and hold.is_ours(change.live)
+        and not hold.holds(change.body)
+    )
 
 
 def _release(cluster: Cluster, change: Change, step: Step) -> Applied:

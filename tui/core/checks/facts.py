@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from tui.core import query
 from tui.core.durations import exact
 from tui.core.errors import NotFoundError
+from tui.core.mounts import MountedConf, mounted_confs
 from tui.core.ports import (
     CONFIG_MAP,
     DAEMON_SET,
@@ -18,7 +19,6 @@ from tui.core.ports import (
     Backend,
     Cluster,
     NodeCertificates,
-    Object,
     Series,
     Studio,
 )
@@ -41,21 +41,7 @@ from tui.i18n import assets
 T = TypeVar("T")
 
 SAMPLE = 20  # pods asked in a large cluster, unless every node is wanted
-CONF_D = "/usr/local/datakit/conf.d/"
 ETCD_PORTS = (":2379/", ":2381/", ":9978/", ":9979/")
-
-
-@dataclass(frozen=True)
-class MountedConf:
-    """One conf file that the DaemonSet mounts: its path in the container, where it comes from, and the text there now.
-
-    `text` is None where the ConfigMap lacks the key: the kubelet then mounts an empty directory.
-    """
-
-    path: str
-    config_map: str
-    key: str
-    text: str | None
 
 
 class Facts:
@@ -132,7 +118,9 @@ class Facts:
     @property
     def confs(self) -> list[MountedConf]:
         """Every conf file below conf.d that the DaemonSet mounts from a ConfigMap."""
-        return self._once("confs", lambda: mounted_confs(self.datakit, self.config_map_data))
+        return self._once(
+            "confs", lambda: mounted_confs(self.datakit.object, self.datakit.container, self.config_map_data)
+        )
 
     def config_map_data(self, name: str) -> dict[str, str]:
         """The data of a ConfigMap in DataKit's namespace, empty where it does not exist."""
@@ -361,27 +349,3 @@ def newest_ms(series: Series) -> float:
 def about_etcd(found: PromInput) -> bool:
     """Whether an input scrapes etcd, by its source or the ports of its URLs."""
     return "etcd" in found.source.lower() or any(port in f"{url}/" for url in found.urls for port in ETCD_PORTS)
-
-
-def mounted_confs(datakit: DataKit, data_of: Callable[[str], dict[str, str]]) -> list[MountedConf]:
-    """Every `*.conf` below conf.d that comes from a ConfigMap, by subPath or as a directory."""
-    pod: Object = datakit.object["spec"]["template"]["spec"]
-    maps = {volume["name"]: volume["configMap"]["name"] for volume in pod.get("volumes", []) if "configMap" in volume}
-    container: Object = next(c for c in pod["containers"] if c["name"] == datakit.container)
-    found = []
-    for mount in container.get("volumeMounts", []):
-        name = maps.get(mount.get("name", ""))
-        path = mount.get("mountPath", "")
-        if name is None or not path.startswith(CONF_D):
-            continue
-        if mount.get("subPath"):
-            if not path.endswith(".conf"):
-                continue
-            found.append(MountedConf(path, name, mount["subPath"], data_of(name).get(mount["subPath"])))
-        else:
-            found += [
-                MountedConf(f"{path.rstrip('/')}/{key}", name, key, text)
-                for key, text in sorted(data_of(name).items())
-                if key.endswith(".conf")
-            ]
-    return found
