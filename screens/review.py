@@ -56,6 +56,14 @@ class ReviewScreen(StepScreen):
         Binding("d", "detach", N_("Detach"), id="detach", tooltip=N_("Stop watching; the rollout goes on")),
         Binding("u", "undo", N_("Take back"), id="undo", tooltip=N_("Take back what one node got")),
         Binding("f", "force", N_("Take a field"), id="force", tooltip=N_("Take a field in the way from its owner")),
+        Binding(
+            "p",
+            "prove",
+            N_("Try it"),
+            show=False,
+            id="prove",
+            tooltip=N_("Let DataKit run the conf first; nothing is sent"),
+        ),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
         Binding("1", "first", N_("One node first"), id="first", tooltip=N_("Or all nodes, one after another")),
         Binding("2", "few", N_("etcd's nodes"), id="few", tooltip=N_("Restart the pods of etcd's nodes alone, or all")),
@@ -128,6 +136,15 @@ class ReviewScreen(StepScreen):
                 self.run(self._plan)
 
         self.app.push_screen(ForcePage(left[0]), answered)
+
+    def action_prove(self) -> None:
+        """Let the real agent run the conf before anything is written."""
+        plan, cluster = self.plan, self.session.cluster
+        if plan is None or cluster is None or not plan.conf or self._applying:
+            return
+        from screens.proof import ProofPage
+
+        self.app.push_screen(ProofPage(self.backend, cluster, plan))
 
     def action_again(self) -> None:
         if not self._applying:
@@ -218,6 +235,8 @@ class ReviewScreen(StepScreen):
                     "\n",
                 ]
             parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
+            if plan.conf:
+                parts += [" ", (_("p: DataKit tries the conf first."), muted())]
         elif plan.changes:
             parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
         else:
@@ -330,6 +349,8 @@ class ReviewScreen(StepScreen):
             if plan is None or applying or self._held or self.working.busy:
                 return False
             return bool(plan.rollout.restarts if action == "first" else plan.rollout.may_be_few)
+        if action == "prove":
+            return not applying and plan is not None and bool(plan.conf)
         if action == "force":
             return not applying and plan is not None and bool(unforced(plan))
         if applying and action in ("back", "again"):

@@ -173,6 +173,9 @@ def _plan(plan: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> No
     _answers_file(plan)
     _rollout_flags(plan)
     plan.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help=_("form of the plan"))
+    plan.add_argument(
+        "--prove", action="store_true", help=_("let DataKit on an etcd node run the conf for a moment; sends nothing")
+    )
 
 
 def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:

@@ -43,7 +43,9 @@ from tui.core.ports import (
     Series,
     Workspace,
 )
+from tui.core.prom import lineprotocol
 from tui.core.prom.collector import Scrape
+from tui.core.prom.preview import preview
 from tui.core.survey import DataKit, wanted_rights
 from tui.lab.apiserver.labels import parse
 
@@ -448,7 +450,14 @@ class FakeCluster:
         return state
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         return ExecResult(b"", b"", 0)
 
@@ -488,6 +497,18 @@ class FakeAgent:
 
     def file(self, path: str) -> bytes | None:
         return self.world.conf.encode() if path == CONF_PATH and self.world.conf else None
+
+    def access(self, path: str) -> bool | None:
+        return True
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        made = preview(conf, self.scrape, host_tags=self.host_tags(), election_tags={}, env=self.env, now_ms=0)
+        told = f"# [metric] {len(made.points)} points, 1 time series from prom.etcd\n"
+        return lineprotocol.encode(made.points) + told
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"ENV_K8S_NODE_NAME": self.node}
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
         self.world.scrapes += 1

@@ -248,7 +248,14 @@ class KubernetesCluster:
         )
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         if self._endpoint.impersonate:
@@ -265,6 +272,7 @@ class KubernetesCluster:
                     self._endpoint.server,
                     f"{_path(POD, namespace, pod)}/exec",
                     argv,
+                    stdin=stdin,
                     container=container,
                     headers=self._identity.headers(credential),
                     tls=self._identity.tls(credential),

@@ -23,7 +23,7 @@ from tui.commands.connection import (
     studio,
     studio_settings,
 )
-from tui.core import actions, canary, reports
+from tui.core import actions, canary, proof, reports
 from tui.core import answers as answers_file
 from tui.core import mesh as istio
 from tui.core import undo as undoing
@@ -86,14 +86,21 @@ def plan(options: argparse.Namespace) -> int:
     look = survey(connection.cluster, datakit(options, connection, given))
     left = _tell_unfinished(look.uid, look.datakit.namespace)
     made = make_plan(connection.cluster, look, given, found, rollout=_rollout(options, left))
+    document = reports.plan_document(made)
+    if options.output == "text":
+        sys.stdout.write(reports.plan_text(made))
+        sys.stdout.flush()
+    if options.prove:
+        proved = proof.prove(connection.backend, connection.cluster, look, made.conf)
+        document["proof"] = proof.document(proved)
+        if options.output == "text":
+            print("\n".join(proof.told(proved)))
     if options.output == "json":
-        print(json.dumps(reports.plan_document(made), ensure_ascii=False, indent=1))
+        print(json.dumps(document, ensure_ascii=False, indent=1))
     elif options.output == "yaml":
         import yaml
 
-        yaml.safe_dump(reports.plan_document(made), sys.stdout, allow_unicode=True, sort_keys=False)
-    else:
-        sys.stdout.write(reports.plan_text(made))
+        yaml.safe_dump(document, sys.stdout, allow_unicode=True, sort_keys=False)
     return Exit.DECIDED_AGAINST if made.has_changes else Exit.OK
 
 

@@ -193,7 +193,14 @@ class Cluster(Protocol):
         ...
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         ...
@@ -252,6 +259,14 @@ class Agent(Protocol):
 
     def file(self, path: str) -> bytes | None:
         """A file inside the container; None where it does not exist or is a directory."""
+        ...
+
+    def access(self, path: str) -> bool | None:
+        """Whether the agent can read a file; None where there is none."""
+        ...
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        """What the agent itself prints of a conf that is not in place: line protocol and counts. Nothing is sent."""
         ...
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
