@@ -45,6 +45,14 @@ class ReviewScreen(StepScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", N_("Stop"), id="stop", tooltip=N_("Stop before the next change")),
         Binding("f", "force", N_("Take a field"), id="force", tooltip=N_("Take a field in the way from its owner")),
+        Binding(
+            "p",
+            "prove",
+            N_("Try it"),
+            show=False,
+            id="prove",
+            tooltip=N_("Let DataKit run the conf first; nothing is sent"),
+        ),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
     ]
 
@@ -110,6 +118,15 @@ class ReviewScreen(StepScreen):
                 self.run(self._plan)
 
         self.app.push_screen(ForcePage(left[0]), answered)
+
+    def action_prove(self) -> None:
+        """Let the real agent run the conf before anything is written."""
+        plan, cluster = self.plan, self.session.cluster
+        if plan is None or cluster is None or not plan.conf or self._applying:
+            return
+        from screens.proof import ProofPage
+
+        self.app.push_screen(ProofPage(self.backend, cluster, plan))
 
     def action_again(self) -> None:
         if not self._applying:
@@ -177,6 +194,8 @@ class ReviewScreen(StepScreen):
         elif changed(plan.changes):
             parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
             parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
+            if plan.conf:
+                parts += [" ", (_("p: DataKit tries the conf first."), muted())]
         elif plan.changes:
             parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
         else:
@@ -234,6 +253,9 @@ class ReviewScreen(StepScreen):
         applying = getattr(self, "_applying", False)
         if action == "stop":
             return applying
+        if action == "prove":
+            plan = getattr(self, "plan", None)
+            return not applying and plan is not None and bool(plan.conf)
         if action == "force":
             plan = getattr(self, "plan", None)
             return not applying and plan is not None and bool(unforced(plan))

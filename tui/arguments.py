@@ -116,9 +116,13 @@ def _lab(lab: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     switch = on_lab.add_parser("fault", help=text, description=text, parents=[shared], allow_abbrev=False)
     switch.add_argument("change", choices=("set", "clear"))
     switch.add_argument("name", metavar="NAME")
-    switch.add_argument(
-        "--lab", default="", metavar="FOLDER", help=_("the lab's folder (default: the newest running lab of yours)")
-    )
+    text = _("start or stop the requests to the running lab's mesh, or shift them between versions of reviews")
+    traffic = on_lab.add_parser("traffic", help=text, description=text, parents=[shared], allow_abbrev=False)
+    traffic.add_argument("change", choices=("start", "stop", "shift"))
+    traffic.add_argument("weights", nargs="?", default="", metavar="90:10", help=_("shares of reviews v1, v2 and v3"))
+    for action in (switch, traffic):
+        text = _("the lab's folder (default: the newest running lab of yours)")
+        action.add_argument("--lab", default="", metavar="FOLDER", help=text)
 
 
 def _answers(answers: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -149,6 +153,9 @@ def _answers_file(parser: argparse.ArgumentParser, *, required: bool = True) -> 
 def _plan(plan: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
     _answers_file(plan)
     plan.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help=_("form of the plan"))
+    plan.add_argument(
+        "--prove", action="store_true", help=_("let DataKit on an etcd node run the conf for a moment; sends nothing")
+    )
 
 
 def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:

@@ -101,7 +101,14 @@ class KubernetesCluster:
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """All objects of a kind in one namespace or (namespace "") in all, fetched in pages of 500."""
-        return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
+        try:
+            return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
+        except UnreachableError as error:
+            # A group that it does not have is answered by the server's bare web server (kube-apiserver 1.36).
+            if "." in kind.group and not kind.group.endswith(".k8s.io") and error.why == "404 page not found":
+                what = _("The API server knows no {kind}.").format(kind=kind.kind)
+                raise NotFoundError(what, object=kind.plural) from None
+            raise
 
     def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Rows:
         """All objects of a kind as rows of `kubectl get -o wide`; the first `sample` of them with metadata.
@@ -233,7 +240,14 @@ class KubernetesCluster:
         )
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         if self._endpoint.impersonate:
@@ -250,6 +264,7 @@ class KubernetesCluster:
                     self._endpoint.server,
                     f"{_path(POD, namespace, pod)}/exec",
                     argv,
+                    stdin=stdin,
                     container=container,
                     headers=self._identity.headers(credential),
                     tls=self._identity.tls(credential),

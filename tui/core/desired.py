@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tui.core import etcd_conf, fields
+from tui.core import etcd_conf, fields, istio_targets
 from tui.core.answers import Answers
 from tui.core.errors import UsageError
+from tui.core.istio_conf import is_conf_key
 from tui.core.manifests import (
     CertificateMount,
     ConfFile,
@@ -63,6 +64,11 @@ def named(answers: Answers, survey: Survey) -> Answers:
     return replace(answers, cluster=replace(answers.cluster, name=survey.cluster_name))
 
 
+def needs_name(answers: Answers) -> bool:
+    """Whether anything that is asked for carries the cluster's name."""
+    return answers.etcd.strategy != "none" or answers.istio.preset != "none" or bool(answers.views.create)
+
+
 def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | None:
     """The mount that the answers need: none for plain HTTP, nor for /rootfs, which the vendor has."""
     certificates = answers.certificates
@@ -111,13 +117,25 @@ def desired(answers: Answers, survey: Survey) -> Desired:
     """
     text = conf_text(answers, survey)
     if not text:
-        return ours(survey.datakit, survey.conf)
+        return with_mesh(ours(survey.datakit, survey.conf), answers, survey)
     check_loads(text)
-    return Desired(
+    wanted = Desired(
         (ConfFile(etcd_conf.KEY, etcd_conf.PATH, text),),
         cluster_name_env(answers, survey),
         certificate_mount(answers, survey),
     )
+    return with_mesh(wanted, answers, survey)
+
+
+def with_mesh(wanted: Desired, answers: Answers, survey: Survey) -> Desired:
+    """The same with the mesh's confs; preset none leaves those that an earlier apply wrote."""
+    others = tuple(conf for conf in wanted.confs if not is_conf_key(conf.key))
+    if answers.istio.preset == "none":
+        before = ours(survey.datakit, survey.conf).confs
+        confs = tuple(conf for conf in before if is_conf_key(conf.key))
+    else:
+        confs = istio_targets.wanted(answers, survey).confs
+    return replace(wanted, confs=(*others, *confs))
 
 
 def bodies(wanted: Desired, survey: Survey) -> tuple[tuple[Kind, Object, Object | None], ...]:

@@ -36,6 +36,11 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
 SECRET = Kind("v1", "Secret", "secrets")
+SERVICE = Kind("v1", "Service", "services")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+POD_MONITOR = Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
 
 
 @dataclass(frozen=True)
@@ -178,7 +183,14 @@ class Cluster(Protocol):
         ...
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         ...
@@ -237,6 +249,14 @@ class Agent(Protocol):
 
     def file(self, path: str) -> bytes | None:
         """A file inside the container; None where it does not exist or is a directory."""
+        ...
+
+    def access(self, path: str) -> bool | None:
+        """Whether the agent can read a file; None where there is none."""
+        ...
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        """What the agent itself prints of a conf that is not in place: line protocol and counts. Nothing is sent."""
         ...
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
