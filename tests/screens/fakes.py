@@ -177,6 +177,16 @@ def merged(live: Any, body: Any) -> Any:
     return copy.deepcopy(body)
 
 
+def _hold(daemon_set: Object, body: Object, manager: str) -> None:
+    """The one field whose owner matters here: the update strategy, which goes back to its default when it is let go."""
+    if "updateStrategy" in body.get("spec", {}):
+        fields = {"f:spec": {"f:updateStrategy": {"f:type": {}}}}
+        entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+        daemon_set["metadata"]["managedFields"] = [entry]
+    elif daemon_set["metadata"].pop("managedFields", None):
+        daemon_set["spec"]["updateStrategy"] = {**daemon_set["spec"]["updateStrategy"], "type": "RollingUpdate"}
+
+
 @dataclass
 class World:
     """What the fakes share. Each `refuse_…`/`conflict` is a refusal that a test switches on."""
@@ -387,6 +397,8 @@ class FakeCluster:
             raise ConflictError("Apply failed with 1 conflict", conflicts=[self.world.conflict], object=name)
         live = self.world.objects.get((kind.kind, namespace, name), {})
         after = merged(live, body)
+        if kind.kind == "DaemonSet":
+            _hold(after, body, manager)
         changed = after != live
         if not dry_run and changed:
             metadata = after["metadata"]
@@ -400,8 +412,12 @@ class FakeCluster:
     def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
         raise NotImplementedError("undo is not part of the screens")
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        raise NotImplementedError("undo is not part of the screens")
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        self._check("delete", kind, namespace, name)
+        assert kind.kind == "Pod", "undo is not part of the screens"
+        assert self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] == uid
+        self.world.writes.append(f"deleted {name}")
+        self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] = f"{uid}+"  # another of the same name
 
     def allowed(self, wanted: Sequence[Access]) -> list[bool]:
         return [self._may(access) for access in wanted]
@@ -415,7 +431,12 @@ class FakeCluster:
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
+        if replaced is not None:
+            state = Rollout(len(replaced), len(replaced), len(replaced), True, dict.fromkeys(replaced, "ready"))
+            progress(state)
+            return state
         state = Rollout(4, 0, 4, False, {})
         progress(state)
         while self.world.held:

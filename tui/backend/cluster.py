@@ -11,7 +11,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -233,10 +233,18 @@ class KubernetesCluster:
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out on all nodes: see `tui.backend.rollout`."""
+        """Follow the DaemonSet until `generation` is out, on all nodes or on some: see `tui.backend.rollout`."""
         return rollout.wait(
-            self, namespace, name, generation, deadline_s=deadline_s, progress=progress, cancelled=cancelled
+            self,
+            namespace,
+            name,
+            generation,
+            deadline_s=deadline_s,
+            progress=progress,
+            cancelled=cancelled,
+            replaced=replaced,
         )
 
     def exec(

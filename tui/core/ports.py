@@ -108,13 +108,18 @@ class ExecResult:
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason")."""
+    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason").
+
+    `slowest` is the node whose pod has been on its way for longest, "" for none, and `slowest_s` for how many seconds.
+    """
 
     desired: int
     updated: int
     available: int
     done: bool
     pods: Mapping[str, str] = field(default_factory=dict)
+    slowest: str = ""
+    slowest_s: float = field(default=0.0, compare=False)
 
 
 class Cluster(Protocol):
@@ -178,8 +183,13 @@ class Cluster(Protocol):
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for."""
+        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for.
+
+        With `replaced` (node -> name of the pod that was there) only until each of these nodes runs another, ready pod
+        of the current template; {} waits until the controller has seen `generation`.
+        """
         ...
 
     def exec(
