@@ -132,8 +132,8 @@ async def _record(folder: Path) -> dict[str, float]:
 
 
 async def _set_up(admin: Client) -> None:
-    """etcd.conf with the recommended filter, the metrics of pods, and lean annotations for sidecars and istiod, as a person
-    would set them by kubectl.
+    """etcd.conf with the recommended filter, the metrics of pods, and lean annotations for sidecars and istiod, as a
+    person would set them by kubectl.
     """
     conf = etcd_conf.render("node-http", "recommended", urls=["http://127.0.0.1:2381/metrics"], cluster_name="lab")
     query = {"fieldManager": "tests"}
