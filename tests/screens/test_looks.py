@@ -56,6 +56,8 @@ async def test_texts_of_the_screens(tmp_path: Path) -> None:
         await drive.press("enter")
         compare(drive, "certificates")
         await drive.press("enter")
+        compare(drive, "datakit")
+        await drive.press("enter")
         compare(drive, "review")
         drive.app.go("docker")
         await drive.rest()
@@ -90,7 +92,10 @@ class Doubled:
 
 async def _whole_walk(drive: Drive, check: object) -> None:
     assert callable(check)
-    for step in ("welcome", "cluster", "workspace", "etcd-conf", "certificates", "review", "etcd", "verify", "done"):
+    steps = (
+        "welcome", "cluster", "workspace", "etcd-conf", "certificates", "datakit", "review", "etcd", "verify", "done",
+    )  # fmt: skip
+    for step in steps:
         if step != "welcome":
             await drive.to(step)
         check()

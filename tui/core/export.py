@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
-from tui.core.desired import CLUSTER_NAME_ENV, bodies, desired, named
+from tui.core.datakit_settings import CLUSTER_NAME_ENV, INPUTS_ENV
+from tui.core.desired import bodies, desired, named, needs_name
 from tui.core.diff import as_yaml
 from tui.core.errors import UsageError
 from tui.core.manifests import Desired
@@ -23,7 +24,7 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
 
     Raises UsageError for answers that do not fit the cluster, and for a conf with a secret: exports get committed.
     """
-    answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
+    answers = named(answers, survey) if needs_name(answers) else answers
     wanted = desired(answers, survey)
     made: dict[str, str] = {}
     if wanted:
@@ -83,9 +84,11 @@ def _values(wanted: Desired) -> str:
     values: Object = {}
     if wanted.confs:
         values["dkconfig"] = [{"name": conf.key, "path": conf.path, "value": conf.text} for conf in wanted.confs]
-    if CLUSTER_NAME_ENV in env:  # the chart sets it from a value of its own (DataKit's chart of 2025-10)
-        values["datakit"] = {"cluster_name_k8s": env[CLUSTER_NAME_ENV]}
-    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name != CLUSTER_NAME_ENV]
+    # The chart sets these from values of its own (DataKit's chart of 2025-10).
+    own = {CLUSTER_NAME_ENV: "cluster_name_k8s", INPUTS_ENV: "default_enabled_inputs"}
+    if set(own) & set(env):
+        values["datakit"] = {value: env[name] for name, value in own.items() if name in env}
+    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name not in own]
     if others:
         values["extraEnvs"] = others
     return "\n".join(lines) + "\n" + as_yaml(values)

@@ -10,7 +10,7 @@ from typing import Any
 from tui.core import fields, view_sync
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
-from tui.core.desired import bodies, conf_text, desired, named
+from tui.core.desired import bodies, conf_text, desired, named, needs_name
 from tui.core.diff import object_diff
 from tui.core.durations import about
 from tui.core.errors import ConflictError, FieldConflict, ForbiddenError
@@ -161,7 +161,7 @@ def make_plan(
     """
     for key in overwrite:
         view_catalogue.view(key)  # an unknown one is refused before anything is asked
-    answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
+    answers = named(answers, survey) if needs_name(answers) else answers
     wanted = desired(answers, survey)
     conf = conf_text(answers, survey)
     changes: tuple[Change, ...] = ()

@@ -40,6 +40,13 @@ CHECKS: tuple[Check, ...] = (
     Check("datakit/owner", WARNING, N_("No other tool undoes the change"), cluster.owner, ("datakit/found",)),
     Check("datakit/ready", REQUIRED, N_("All DataKit pods are ready"), cluster.ready, ("datakit/found",), True),
     Check("datakit/version", INFO, N_("DataKit answers"), cluster.version, ("datakit/found",), True),
+    Check(
+        "datakit/settings",
+        WARNING,
+        N_("DataKit collects what views 1.1 and 1.2 show"),
+        cluster.settings,
+        ("datakit/found",),
+    ),
     Check("conf/key", REQUIRED, N_("A conf collects etcd"), cluster.key, ("datakit/found",)),
     Check("conf/mounted", REQUIRED, N_("DataKit's pods mount it"), cluster.mounted, ("conf/key",)),
     Check("conf/fresh", REQUIRED, N_("The pods have its newest text"), cluster.fresh, ("conf/mounted",), True),
