@@ -13,6 +13,7 @@ from tui.core import actions, survey
 from tui.core.by_hand import commands
 from tui.core.durations import about
 from tui.core.errors import WizardError
+from tui.core.forcing import in_the_way, unforced
 from tui.core.plan import Plan, changed, make_plan
 from tui.core.ports import Rollout
 from tui.i18n import N_, _, ngettext
@@ -36,12 +37,14 @@ class ReviewScreen(StepScreen):
         "- The **diff** is the server's own: every object was sent as a dry run, under the name `datakit-wizard`.\n"
         "- Only our fields are written: one key of the ConfigMap, mounts, and an annotation with the conf's hash that"
         " makes the pods restart. The neighbours in `datakit-conf` stay.\n"
-        "- A field that somebody else **owns** is never taken from them; the plan then says whose it is.\n"
+        "- A field that somebody else **owns** is not taken from them unless you say so for that field (**f**); the"
+        " plan says whose it is, and what follows.\n"
         "- Before each request the **receipt** is written; `datakit-wizard undo` plays it backwards.\n\n"
         "Stopping is safe at any point: what is done stays done, and applying again does nothing twice."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", N_("Stop"), id="stop", tooltip=N_("Stop before the next change")),
+        Binding("f", "force", N_("Take a field"), id="force", tooltip=N_("Take a field in the way from its owner")),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
     ]
 
@@ -53,6 +56,7 @@ class ReviewScreen(StepScreen):
 
     def entered(self) -> None:
         self.plan: Plan | None = None
+        self._forced: tuple[str, ...] = ()
         self._applying = False
         self._stopped = False
         self._began = 0.0
@@ -74,7 +78,7 @@ class ReviewScreen(StepScreen):
         def look() -> tuple[survey.Survey, Plan]:
             # Somebody may have changed something since the cluster was chosen.
             now = survey.survey(cluster, self._datakit_now())
-            return now, make_plan(cluster, now, answers, studio)
+            return now, make_plan(cluster, now, answers, studio, forced=self._forced)
 
         session.survey, plan = await background.in_thread(look)
         self.plan = plan
@@ -92,6 +96,20 @@ class ReviewScreen(StepScreen):
         assert found is not None
         there = survey.find_datakit(cluster, found.datakit.namespace)
         return next((datakit for datakit in there if datakit.name == found.datakit.name), found.datakit)
+
+    def action_force(self) -> None:
+        """Ask for the first field in the way whether it may be taken; each is asked for by itself."""
+        plan = self.plan
+        if plan is None or self._applying or not (left := unforced(plan)):
+            return
+        from tui.widgets.force_page import ForcePage
+
+        def answered(taken: bool | None) -> None:
+            if taken:
+                self._forced = (*self._forced, left[0].field)
+                self.run(self._plan)
+
+        self.app.push_screen(ForcePage(left[0]), answered)
 
     def action_again(self) -> None:
         if not self._applying:
@@ -117,8 +135,8 @@ class ReviewScreen(StepScreen):
     def _row(self, plan: Plan, at: int) -> Choice:
         change = plan.changes[at]
         note = _(VERBS[change.verb])
-        if change.conflicts:
-            return Choice(str(at), change.title, problem=note + " – " + change.conflicts[0].manager)
+        if left := in_the_way(change, plan.forced):
+            return Choice(str(at), change.title, problem=note + " – " + left[0].manager)
         return Choice(str(at), change.title, note)
 
     def on_choices_changed(self, event: Choices.Changed) -> None:
@@ -132,6 +150,11 @@ class ReviewScreen(StepScreen):
             return
         change = self.plan.changes[int(chosen.key)]
         text = change.diff or _("Nothing differs.")
+        for conflict in change.conflicts:
+            forced = conflict.field in self.plan.forced
+            told = _("Taken: {field}, which is {manager}'s.") if forced else _("In the way: {field}, {manager}'s.")
+            said = told.format(field=conflict.field, manager=conflict.manager)
+            text = f"{said} {change.explained(conflict)}\n\n{text}"
         if change.owners:
             text += "\n\n" + _("Owned by: {owners}").format(owners=", ".join(change.owners))
         if change.warnings:
@@ -149,6 +172,8 @@ class ReviewScreen(StepScreen):
             parts += [(glyph("fail") + " ", "$error"), reason, "\n"]
         if plan.blockers():
             parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
+            if unforced(plan):
+                parts += [_("f takes a field from its owner, one by one, and says what follows."), "\n"]
         elif changed(plan.changes):
             parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
             parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
@@ -209,6 +234,9 @@ class ReviewScreen(StepScreen):
         applying = getattr(self, "_applying", False)
         if action == "stop":
             return applying
+        if action == "force":
+            plan = getattr(self, "plan", None)
+            return not applying and plan is not None and bool(unforced(plan))
         if applying and action in ("back", "again"):
             return False
         return super().check_action(action, parameters)

@@ -46,10 +46,12 @@ class ViewScreen(StepScreen):
         "- The name can be any of up to 128 characters; the tutorial's is proposed.\n"
         "- A view that **somebody changed** since is shown panel by panel and left as it is; **o** overwrites it.\n"
         "- The studio takes 20 requests a minute; what is left of them is shown. **r** looks again.\n"
-        "- **a** creates all seven that are not there yet, and updates those of another version of this tool."
+        "- **a** creates all seven that are not there yet, and updates those of another version of this tool.\n"
+        "- **l** shows its panels here, live; the view need not be created for that."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "all", N_("All seven"), id="all", tooltip=N_("Create all views that are not there yet")),
+        Binding("l", "live", N_("Live"), id="live", tooltip=N_("The view's panels here in the terminal, live")),
         Binding("o", "overwrite", N_("Overwrite"), id="overwrite", tooltip=N_("Undo what somebody changed in it")),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("See anew how the view stands"), show=False),
         Binding("s", "skip", N_("Skip"), id="skip", tooltip=N_("Go on without this view")),
@@ -298,6 +300,9 @@ class ViewScreen(StepScreen):
         if not self.working.busy:
             self.run(self._create_all)
 
+    def action_live(self) -> None:
+        self.post_message(self.OpenLive(self.view.key))
+
     def action_overwrite(self) -> None:
         if not self.working.busy:
             self.run(self._overwrite)
@@ -308,7 +313,7 @@ class ViewScreen(StepScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         standing = self._standing
-        if action in ("all", "again"):
+        if action in ("all", "again", "live"):
             return self.session.studio is not None
         if action == "overwrite":
             return standing is not None and standing.state == view_sync.CHANGED

@@ -19,6 +19,7 @@ from tui.i18n import _
 
 if TYPE_CHECKING:
     from tui.core.answers import Answers
+    from tui.core.receipts import Receipt
     from tui.widgets.given import Given
     from tui.widgets.step_screen import StepScreen
 
@@ -144,6 +145,13 @@ def kept_answers(state_dir: Path) -> Answers | None:
         return answers.load(answers_path(state_dir).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, UsageError):
         return None
+
+
+def broken_off(state_dir: Path) -> Receipt | None:
+    """The receipt of an apply or undo that ended before it was done, None where there is none."""
+    from tui.core.receipts import Store, unfinished_anywhere
+
+    return unfinished_anywhere(Store(state_dir))
 
 
 def write(path: Path, text: str) -> None:

@@ -139,12 +139,13 @@ def main() -> None:
     import shutil
 
     import preview_bench
+    import views_bench
 
     print(f"medians of {RUNS}")
     with tempfile.TemporaryDirectory() as folder:
         for one in measure(Path(folder), RUNS, etcd=bool(shutil.which("etcd"))):
             print(line(one), flush=True)
-    for one in preview_bench.measure(RUNS):
+    for one in (*views_bench.measure(RUNS), *preview_bench.measure(RUNS)):
         print(line(one), flush=True)
 
 

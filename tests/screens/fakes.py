@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.screens import live_answers
 from tui.core.errors import (
     ConflictError,
     FieldConflict,
@@ -24,7 +25,9 @@ from tui.core.errors import (
 from tui.core.ports import (
     Access,
     AgentInputs,
+    Answer,
     Applied,
+    Ask,
     Budget,
     Certificate,
     CertificateFile,
@@ -191,6 +194,8 @@ class World:
     budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
     held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
+    asked: list[list[Ask]] = field(default_factory=list)  # each request of a live view
+    answer: Callable[[Sequence[Ask], int], list[Answer]] = live_answers.answers
 
     @classmethod
     def fresh(cls, cluster_name: str = "lab") -> World:
@@ -254,7 +259,7 @@ class World:
                     "apiVersion": "v1",
                     "kind": "Pod",
                     "metadata": _meta(
-                        f"datakit-{node}",
+                        f"datakit-{node.replace('-', '')}",
                         "datakit",
                         labels={
                             "app": "daemonset-datakit",
@@ -523,6 +528,13 @@ class FakeStudio:
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
         return [[Series(tags, ("time", "value"), rows)] for _query in queries]
 
+    def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        self.world.asked.append(list(asks))
+        return self.world.answer(asks, end_ms)
+
+    def budget(self) -> Budget:
+        return self.world.budget
+
     def find_dashboard(self, uuid: str) -> Dashboard | None:
         return self.world.dashboards.get(uuid)
 
@@ -565,9 +577,6 @@ class FakeStudio:
     def delete_dashboard(self, uuid: str) -> None:
         del self.world.dashboards[uuid]
         del self.world.templates[uuid]
-
-    def budget(self) -> Budget:
-        return self.world.budget
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
         return f"https://console.example/scene/dashboard/{dashboard.uuid}"

@@ -27,9 +27,14 @@ EXPECTED = 15  # files in DATA
 
 def compare(drive: Drive, name: str) -> None:
     """The screen's text against its file."""
-    path = DATA / f"{name}.txt"
+    compare_text(drive, DATA / f"{name}.txt")
+
+
+def compare_text(drive: Drive, path: Path) -> None:
+    """The screen's text against a file."""
     text = drive.text + "\n"
     if os.environ.get("UPDATE_SCREENS"):
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert text == path.read_text(encoding="utf-8"), f"{path} differs; look at it, then run with UPDATE_SCREENS=1"
 

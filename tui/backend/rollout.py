@@ -208,7 +208,7 @@ class _Pods:
         if not self._granted or not due:
             return self._states
         try:
-            found = listed(self._cluster, self._namespace, selector(daemonset["spec"]["selector"]))
+            found = listed(self._cluster, daemonset)
         except ForbiddenError:
             self._granted = False
             return self._states

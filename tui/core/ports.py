@@ -135,12 +135,10 @@ class Cluster(Protocol):
         """All objects of a kind, in one namespace or (namespace "") in all; kind and apiVersion are filled in."""
         ...
 
-    def table(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False
-    ) -> Sequence[Row]:
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Sequence[Row]:
         """All objects of a kind as the rows of `kubectl get -o wide`, for lists that may be long.
 
-        The first `sample` rows carry their metadata, or with `whole` all rows do.
+        The first `sample` rows carry their metadata.
         """
         ...
 
@@ -323,11 +321,33 @@ class Budget:
 
 @dataclass(frozen=True)
 class Series:
-    """One series of a query's answer: its group-by tags, and rows of (time in unix ms or None, value)."""
+    """One series of a query's answer: its group-by tags, and rows of (time in unix ms or None, value).
+
+    `texts` is the newest value of each column that holds text, for which the rows have None.
+    """
 
     tags: Mapping[str, str]
     columns: tuple[str, ...]
     rows: tuple[tuple[float | None, ...], ...]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One query of several: DQL, or (as query.PromQL) PromQL. With `interval_s`, in the studio's time, it is answered
+    with a value for each interval of the range; without, with one value.
+    """
+
+    text: str
+    interval_s: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one query was answered: its series, or why the studio refused it."""
+
+    series: tuple[Series, ...] = ()
+    error: str = ""
 
 
 class Studio(Protocol):
@@ -341,6 +361,10 @@ class Studio(Protocol):
 
     def query(self, queries: Sequence[str], *, start_ms: int, end_ms: int) -> list[list[Series]]:
         """DQL queries, answered in order, in as few requests as can be."""
+        ...
+
+    def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        """Many queries, answered in order, in as few requests as can be; one that is refused spoils no other."""
         ...
 
     def find_dashboard(self, uuid: str) -> Dashboard | None: ...

@@ -314,6 +314,13 @@ def unfinished(store: Store, cluster_uid: str, namespace: str) -> Receipt | None
     return None
 
 
+def unfinished_anywhere(store: Store) -> Receipt | None:
+    """The newest unfinished receipt of all clusters and namespaces that this machine has receipts of, or None."""
+    places = [place for place in store.folder.glob("receipts/*/*") if place.is_dir()]
+    found = [left for place in places if (left := unfinished(store, place.parent.name, place.name))]
+    return max(found, key=lambda receipt: receipt.id, default=None)
+
+
 def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name) or "_"
 

@@ -115,11 +115,9 @@ def selector(daemon_set: Object) -> str:
 def agent_pods(cluster: Cluster, daemon_set: Object) -> tuple[AgentPod, ...]:
     """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed.
 
-    They are read as rows, for there may be thousands. Rows name no owner: a DaemonSet's pods are those that its
-    selector matches and whose names begin with its own (generateName, of which the API server keeps 58 characters).
+    They are read as rows, for there may be thousands.
     """
     metadata = daemon_set["metadata"]
-    begin = f"{metadata['name']}-"[:58]
     try:
         rows = cluster.table(POD, metadata["namespace"], labels=selector(daemon_set))
     except ForbiddenError:
@@ -127,12 +125,22 @@ def agent_pods(cluster: Cluster, daemon_set: Object) -> tuple[AgentPod, ...]:
     found = []
     for row in rows:
         status, node = str(row.cells.get("Status", "")), str(row.cells.get("Node", ""))
-        if status == "Terminating" or not row.name.startswith(begin):
+        if status == "Terminating" or not is_pod_of(metadata["name"], row.name):
             continue
         ready, _slash, containers = str(row.cells.get("Ready", "")).partition("/")
         is_ready = status == "Running" and ready == containers
         found.append(AgentPod("" if node == "<none>" else node, row.name, is_ready))
     return tuple(sorted(found, key=lambda pod: (pod.node, pod.name)))
+
+
+def is_pod_of(daemon_set: str, pod: str) -> bool:
+    """Whether a pod that the selector matches has a name that this DaemonSet gave it; rows do not name the owner.
+
+    generateName is the DaemonSet's name and a dash, of which the API server keeps 58 characters, and the suffix that it
+    adds has no dash (staging/src/k8s.io/apiserver/pkg/storage/names). So `datakit-gpu` has no pod of `datakit`'s.
+    """
+    begin = f"{daemon_set}-"[:58]
+    return pod.startswith(begin) and "-" not in pod.removeprefix(begin)
 
 
 def find_datakit(cluster: Cluster, namespace: str = "") -> list[DataKit]:

@@ -45,7 +45,8 @@ _MAX_LOG_BYTES = 4 * 1024 * 1024
 class Agent:
     """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time), `clock` is its node's.
 
-    Without a `machine` it only scrapes: it sees no containers, no cluster and no host.
+    Without a `machine` it only scrapes: it sees no containers, no cluster and no host. Those inputs begin within
+    `input_delay_s` of the agent's time.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class Agent:
         election_delay_s: float = 0.0,
         clock: Callable[[], float] = time.time,
         machine: Machine | None = None,
+        input_delay_s: float = 10.0,
     ) -> None:
         self.container = container
         self.network = network
         self._machine = machine
+        self._input_delay_s = input_delay_s
         self._container_conf: str | None = None
         self.settings = settings(container.env, container.node)
         self.counters = Counters()
@@ -100,19 +103,13 @@ class Agent:
             lambda: self.state.election.status == "success",
             self._clock,
         )
-        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [
-            functools.partial(inputs.run_host, name, around, self._rng.random())
-            for name in input_settings.HOST_INPUTS
-            if name in running
-        ]
+        given = None
         if input_settings.NAME in running:
             try:
                 given = input_settings.ContainerInput.read(self._container_conf, self.container.env)
             except ValueError as error:
                 self.log("ERROR", "config", "config/load_inputconf.go:110", f"load container input: {error}")
-            else:
-                jobs.append(functools.partial(inputs.run_container, given, around, self._rng.random()))
-        return jobs
+        return [functools.partial(inputs.run, running, given, around, self._rng.random() * self._input_delay_s)]
 
     async def stop(self) -> None:
         """End as a killed process does: what was not sent is lost."""

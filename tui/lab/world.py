@@ -60,6 +60,8 @@ SCHEMA = "datakit-wizard/lab/v1"
 _ELECTION_DELAY_S = 20.0
 _LEAST_DELAY_S = 1.0
 _ROLLOUT_S = 60.0
+# DataKit's inputs begin within 10 s; hundreds of agents spread over a minute, so that the lab comes up first.
+_INPUT_DELAY_S, _MANY_INPUTS_DELAY_S = 10.0, 60.0
 # Above this many nodes all kubelets share one connection and one watch: it is about their pods, not about themselves.
 _OWN_CONNECTIONS = 32
 
@@ -379,6 +381,7 @@ class Lab:
             election_delay_s=0.0 if container.node == self.nodes[0] else delay,
             clock=lambda: time.time() - self.skew_s,
             machine=_Machine(self.kubelets[container.node.name], self._account, self._usage_seed),
+            input_delay_s=_INPUT_DELAY_S if len(self.nodes) <= _OWN_CONNECTIONS else _MANY_INPUTS_DELAY_S,
         )
 
     async def _until_rolled_out(self) -> None:

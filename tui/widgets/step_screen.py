@@ -146,6 +146,13 @@ class StepScreen(Screen[None]):
     class ShowHelp(Message):
         """The person asks for help."""
 
+    class OpenLive(Message):
+        """The person wants to see a view live."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
+
     class OpenAgain(Message):
         """What the wizard works on did not open; the person asks to try again."""
 
@@ -241,6 +248,9 @@ class StepScreen(Screen[None]):
 
     def entered(self) -> None:
         """The screen is there: begin what it does by itself."""
+
+    async def opened(self) -> None:
+        """What the wizard works on is open now, while this screen is shown."""
 
     def refresh_frame(self) -> None:
         """Show header, rail and go-on line as the model is now."""
