@@ -120,6 +120,23 @@ def test_inputs_that_lack_are_added_to_those_that_are_there(listed: str, lacks: 
     assert set(after) == {*kept, *lacks}
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("cpu,container", {"cpu", "container"}),
+        ("cpu container", {"cpu", "container"}),
+        ("-", set()),
+        ("container,-container", set()),
+        ("", set()),
+        ("cpu,,mem", {"cpu", "mem"}),
+        ("cpu, mem", {"mem"}),  # with a blank in it commas part nothing: the first would be the input `cpu,`
+    ],
+)
+def test_the_default_inputs_as_datakit_reads_them(text: str, found: set[str]) -> None:
+    env = {"ENV_DEFAULT_ENABLED_INPUTS": text}
+    assert {name for name in ("cpu", "container", "mem") if settings.has_input(name, env, ())} == found
+
+
 def test_an_input_is_on_from_a_mounted_conf_and_from_what_runs_unless_it_is_turned_off() -> None:
     env = {**VENDOR, "ENV_DEFAULT_ENABLED_INPUTS": "cpu"}
     assert found(look_at(env, "[inputs.container]\n"), "container").on

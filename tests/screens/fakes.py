@@ -185,6 +185,7 @@ class World:
     kubeconfig_error: WizardError | None = None
     connect_error: WizardError | None = None
     conflict: FieldConflict | None = None
+    conflict_on: str = "ConfigMap"
     key: str = API_KEY
     dashboards: dict[str, Dashboard] = field(default_factory=dict)
     templates: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -380,7 +381,7 @@ class FakeCluster:
         force: bool = False,
     ) -> Applied:
         self._check("patch", kind, namespace, name)
-        if self.world.conflict is not None and not force and kind.kind == "ConfigMap":
+        if self.world.conflict is not None and not force and kind.kind == self.world.conflict_on:
             raise ConflictError("Apply failed with 1 conflict", conflicts=[self.world.conflict], object=name)
         live = self.world.objects.get((kind.kind, namespace, name), {})
         after = merged(live, body)
@@ -458,7 +459,8 @@ class FakeAgent:
         return {}
 
     def feeds(self) -> dict[str, Feed]:
-        return {"prom.etcd": Feed(10.0, 100.0, time.time())} if self.world.conf else {}
+        own = {name: Feed(10.0, 100.0, time.time()) for name in ("container-metric", "k8s-metric")}
+        return own | ({"prom.etcd": Feed(10.0, 100.0, time.time())} if self.world.conf else {})
 
     def uploads(self) -> dict[str, float]:
         return {"OK": 100.0}
@@ -526,7 +528,12 @@ class FakeStudio:
         if "cluster_name_k8s" in self.world.conf:  # host tags do not reach points that are collected under election
             tags["cluster_name_k8s"] = "lab"
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
-        return [[Series(tags, ("time", "value"), rows)] for _query in queries]
+        own = [Series({"host": n, "node": n, "cluster_name_k8s": "lab"}, ("time", "value"), rows[-1:]) for n in NODES]
+        inputs = ("docker_containers", "kube_")
+        return [
+            own if any(name in query for name in inputs) else [Series(tags, ("time", "value"), rows)]
+            for query in queries
+        ]
 
     def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
         self.world.asked.append(list(asks))

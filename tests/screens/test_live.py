@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from screens.live import LivePage
 from screens.live_pages import LinkPage, ValuesPage
@@ -21,6 +22,7 @@ from tui.core import live, views
 from tui.core.errors import UnreachableError
 from tui.core.ports import Answer, Ask, Budget, Dashboard, Series
 from tui.core.view_sync import SAME, Standing, Wanted
+from tui.terminal import Look
 from tui.widgets.live_panel import LivePanel
 from tui.widgets.selectors import Selectors
 
@@ -41,10 +43,14 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def watching(
-    tmp_path: Path, key: str = "etcd", size: tuple[int, int] = (80, 24), world: World | None = None
+    tmp_path: Path,
+    key: str = "etcd",
+    size: tuple[int, int] = (80, 24),
+    world: World | None = None,
+    look: Look | None = None,
 ) -> AsyncIterator[Drive]:
     """A live view, answered, above a wizard that has cluster and workspace."""
-    async with driving(tmp_path, world or World.fresh(), size=size) as drive:
+    async with driving(tmp_path, world or World.fresh(), size=size, look=look) as drive:
         session, backend = drive.app.session, FakeBackend(drive.world)
         session.cluster = backend.clusters().connect("admin@prod")
         session.studio = backend.studio("https://studio.example", drive.world.key)
@@ -308,6 +314,17 @@ async def test_looks(tmp_path: Path, size: tuple[int, int], words: str) -> None:
 
 def test_no_expected_look_is_forgotten() -> None:
     assert len(list(DATA.glob("*.txt"))) == 4 * len(views.KEYS)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["80x24", "140x40"])
+async def test_ascii_is_kept_to_and_every_line_fits(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with watching(tmp_path, views.KEYS[-1], size, look=Look(ansi=True, ascii=True)) as drive:
+        for number in range(1, len(views.KEYS) + 1):
+            await drive.press(str(number), "n")
+            strips = drive.app.screen._compositor.render_strips()
+            assert [cell_len(strip.text) for strip in strips] == [size[0]] * size[1]
+            # Textual's own scroll bars are blocks.
+            assert not [c for c in drive.text if ord(c) > 126 and not 0x2580 <= ord(c) <= 0x259F]
 
 
 async def test_selectors_flow_over_lines(tmp_path: Path) -> None:

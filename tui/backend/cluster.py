@@ -101,7 +101,14 @@ class KubernetesCluster:
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """All objects of a kind in one namespace or (namespace "") in all, fetched in pages of 500."""
-        return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
+        try:
+            return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
+        except UnreachableError as error:
+            # A group that it does not have is answered by the server's bare web server (kube-apiserver 1.36).
+            if "." in kind.group and not kind.group.endswith(".k8s.io") and error.why == "404 page not found":
+                what = _("The API server knows no {kind}.").format(kind=kind.kind)
+                raise NotFoundError(what, object=kind.plural) from None
+            raise
 
     def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Rows:
         """All objects of a kind as rows of `kubectl get -o wide`; the first `sample` of them with metadata.

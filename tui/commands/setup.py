@@ -24,12 +24,13 @@ from tui.commands.connection import (
 )
 from tui.core import actions, reports
 from tui.core import answers as answers_file
+from tui.core import mesh as istio
 from tui.core import undo as undoing
 from tui.core.answers import Answers
 from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, WizardError
 from tui.core.plan import NOT_COMPARED, make_plan
 from tui.core.ports import CONFIG_MAP, Cluster
-from tui.core.proposal import propose
+from tui.core.proposal import istio_notes, propose
 from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
 from tui.core.survey import CONFIG_MAP_NAME, cluster_uid, survey
 from tui.core.topology import consequence
@@ -66,8 +67,9 @@ def answers(options: argparse.Namespace) -> int:
     connection = connect(options)
     look = survey(connection.cluster, datakit(options, connection))
     found = studio_settings(options)
-    proposed = propose(look, strategy=options.strategy, preset=options.preset, endpoint=found.endpoint)
-    for note in (look.topology.why, consequence(proposed.etcd.strategy, look.topology), *look.notes):
+    proposed = propose(look, strategy=options.strategy, preset=options.preset, endpoint=found.endpoint, pick=True)
+    mesh = istio_notes(look, proposed.istio)
+    for note in (look.topology.why, consequence(proposed.etcd.strategy, look.topology), *look.notes, *mesh):
         say(f"# {note}")
     sys.stdout.write(answers_file.dump(proposed))
     return Exit.OK
@@ -183,10 +185,13 @@ def _to_undo(options: argparse.Namespace, connection: Connection) -> tuple[Recei
     if not options.no_receipt and (newest := store().newest(uid, namespace)):
         return newest, []
     found = datakit(options, connection)
+    config = read_live(cluster, CONFIG_MAP, namespace, CONFIG_MAP_NAME)
+    mesh = istio.look(cluster, found, config)
     made, notes = without_receipt(
         found.object,
-        read_live(cluster, CONFIG_MAP, namespace, CONFIG_MAP_NAME),
+        config,
         actions.new_receipt(cluster, found, uid, user=""),
+        [one.object for one in mesh.targets if one.object and one.annotation and one.annotation.ours],
     )
     where = f"{connection.context.name}, {namespace}"
     if not made.steps:

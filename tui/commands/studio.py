@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from tui import i18n
@@ -19,7 +20,7 @@ from tui.commands.connection import (
     studio,
     studio_settings,
 )
-from tui.core import actions, reports, view_sync
+from tui.core import actions, reports, view_fill, view_sync
 from tui.core import views as catalogue
 from tui.core.errors import Exit, UsageError
 from tui.core.plan import view_change
@@ -115,9 +116,18 @@ def _status(options: argparse.Namespace) -> int:
         view_sync.OUTDATED: _("there, as another version of this tool made it: {name}"),
         view_sync.CHANGED: _("there, changed by somebody since: {name}"),
     }
-    for standing in found:
-        name = standing.dashboard.name if standing.dashboard else ""
-        print(f"{standing.wanted.key}\t{words[standing.state].format(name=name)}")
+    chosen, language = catalogue.catalogue(), i18n.language()
+    data = view_fill.panel_data(
+        client, chosen, cluster_name(look), now_ms=time.time() * 1000, time_scale=look.time_scale
+    )
+    if options.output == "json":
+        print(json.dumps(view_fill.status(found, chosen, data, language), ensure_ascii=False, indent=2))
+    for standing in found if options.output == "text" else ():
+        key, name = standing.wanted.key, standing.dashboard.name if standing.dashboard else ""
+        filled = _("{n} of {total} panels fill").format(n=sum(one.filled for one in data[key]), total=len(data[key]))
+        print(f"{key}\t{words[standing.state].format(name=name)}\t{filled}")
+        for reason in view_fill.reasons(data[key], language):
+            print(f"  {reason}")
     return Exit.DECIDED_AGAINST if any(one.state == view_sync.MISSING for one in found) else Exit.OK
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from tui.core.errors import RefusedError, WizardError
+from tui.core import workloads
+from tui.core.errors import PartialError, RefusedError, WizardError
+from tui.core.istio_targets import LeftOut
 from tui.core.plan import SAME, Plan, changed
 from tui.core.ports import Cluster, Studio
 from tui.core.receipts import ROLLED_OUT, WRITTEN, Receipt, Store, unfinished
@@ -25,7 +28,7 @@ from tui.core.writes import (
     stop_if,
     write,
 )
-from tui.i18n import _
+from tui.i18n import _, ngettext
 
 __all__ = ["Cancelled", "Event", "OnEvent", "apply", "never", "new_receipt"]
 
@@ -44,7 +47,7 @@ def apply(
 
     A plan without changes writes nothing and returns a receipt without path. Raises RefusedError (blockers, an object
     that changed since the review; when all the rest is done, views that a person changed), DeadlineError (rollout),
-    CancelledError; PartialError once something was written.
+    CancelledError; PartialError once something was written, and where something that the answers ask for was left out.
     """
     blockers = plan.blockers()
     if blockers:
@@ -65,6 +68,8 @@ def apply(
     if not changed(plan.changes) and not todo and not (plan.changes and unfinished(store, *place)):
         if left:
             raise changed_since(left)
+        if plan.left_out:
+            raise _not_all(plan.left_out, receipt)
         return replace(receipt, finished=now())
     with store.locked(*place):
         earlier = unfinished(store, *place) if plan.changes else None
@@ -73,14 +78,30 @@ def apply(
             on_event(Event(_("Receipt"), _("goes on with what was begun at {time}").format(time=earlier.started)))
             receipt = replace(earlier, finished="", user=receipt.user, endpoint=receipt.endpoint or earlier.endpoint)
         journal = Journal(store, receipt)
+        left_out = list(plan.left_out)
         try:
-            _write_objects(cluster, plan, journal, on_event, cancelled)
+            left_out += _write_objects(cluster, plan, journal, on_event, cancelled)
             if standings and studio is not None:
                 put_views(studio, standings, journal, overwrite=plan.overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             journal.save(replace(journal.receipt, finished=now()))
+            error.why = "\n".join(part for part in (error.why, *map(str, left_out)) if part)
             raise partial(error, journal.receipt) from error
-        return journal.save(replace(journal.receipt, finished=now()))
+        receipt = journal.save(replace(journal.receipt, finished=now()))
+        if left_out:
+            raise _not_all(left_out, receipt)
+        return receipt
+
+
+def _not_all(left_out: Sequence[LeftOut], receipt: Receipt) -> PartialError:
+    """What was asked for and is not done, a line each; everything else is."""
+    return PartialError(
+        ngettext(
+            "{n} thing was left out; the rest is done.", "{n} things were left out; the rest is done.", len(left_out)
+        ).format(n=len(left_out)),
+        why="\n".join(map(str, left_out)),
+        remedy=_("Receipt: {path}").format(path=receipt.path) if receipt.path else "",
+    )
 
 
 def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endpoint: str = "") -> Receipt:
@@ -98,8 +119,13 @@ def new_receipt(cluster: Cluster, datakit: DataKit, uid: str, *, user: str, endp
     )
 
 
-def _write_objects(cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+def _write_objects(
+    cluster: Cluster, plan: Plan, journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> list[LeftOut]:
+    """Write all objects in order and follow the rollouts; what of the mesh could not be done is returned."""
     for change in plan.changes:
+        if change.alone:
+            continue
         if change.verb == SAME:
             step = settle(change, journal)
             if not change.rolls or step is None or step.state != WRITTEN or step.rollout == ROLLED_OUT:
@@ -111,3 +137,5 @@ def _write_objects(cluster: Cluster, plan: Plan, journal: Journal, on_event: OnE
         if change.rolls:
             follow(cluster, change.namespace, change.name, live, on_event, cancelled, plan.survey.time_scale)
             rolled_out(journal, change)
+    mesh = [change for change in plan.changes if change.alone]
+    return workloads.apply_each(cluster, mesh, journal, on_event, cancelled, plan.survey.time_scale)

@@ -31,6 +31,7 @@ SCHEMA = 1
 CERTIFICATE_SOURCES = ("rootfs", "hostpath", "secret", "none")
 DATAKIT_SETTINGS = ("container", "host-inputs", "pod-metrics", "runtime-socket", "cluster-name", "election-tags")
 ISTIO_PRESETS = ("tutorial", "lean", "full", "none")
+ISTIO_SIDECARS = ("annotation", "kubernetesprometheus")
 VIEWS = (
     "docker",
     "kubernetes",
@@ -96,10 +97,15 @@ class DataKitAnswers:
 
 @dataclass(frozen=True)
 class IstioAnswers:
-    """What is collected from the mesh. `workloads` are `namespace/name` of Deployments."""
+    """What is collected from the mesh. `workloads` are `namespace/name` of Deployments, istiod and gateways among them.
+
+    Those in `replace` may lose an annotation that somebody else wrote. `sidecars` says by what sidecars are scraped.
+    """
 
     preset: str = "none"
     workloads: tuple[str, ...] = ()
+    replace: tuple[str, ...] = ()
+    sidecars: str = "annotation"
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,15 @@ _TABLES: dict[str, tuple[type, dict[str, _Key]]] = {
         IstioAnswers,
         {
             "preset": _Key("preset", one_of(*ISTIO_PRESETS), " | ".join(ISTIO_PRESETS)),
-            "workloads": _Key("workloads", list_of(read_workload), N_("Deployments as namespace/name")),
+            "workloads": _Key(
+                "workloads",
+                list_of(read_workload),
+                N_("Deployments as namespace/name that get an annotation on their pods: each restarts"),
+            ),
+            "replace": _Key(
+                "replace", list_of(read_workload), N_("those whose annotation by somebody else may be replaced")
+            ),
+            "sidecars": _Key("sidecars", one_of(*ISTIO_SIDECARS), " | ".join(ISTIO_SIDECARS)),
         },
     ),
     "views": (

@@ -9,14 +9,14 @@ the file, and endpoints are added to the file's (internal/plugins/inputs/contain
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tui.core import fields, views
 from tui.core.answers import DATAKIT_SETTINGS, Answers
+from tui.core.mounts import MountedConf, mounted_confs
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.ports import Object
 from tui.core.survey import CLUSTER_TAG, CONFIG_MAP_NAME, Survey, tag_list
 from tui.core.view_schema import Panel
 from tui.i18n import N_, _
@@ -172,7 +172,7 @@ class _Look:
         self.running = running
         self.env = survey.datakit.env
         self.listed = _listed(self.env)
-        self.mounted = mounted_inputs(survey)
+        self.mounted = inputs_of(_confs(survey))
         conf = self.mounted.get("container")
         self.conf: Mapping[str, Any] = conf if isinstance(conf, dict) else {}
 
@@ -207,9 +207,7 @@ class _Look:
         return fields.owners(self.survey.datakit.object, path)
 
     def _has(self, name: str) -> bool:
-        if f"-{name}" in self.listed:
-            return False
-        return name in self.listed or name in self.mounted or name in self.running
+        return has_input(name, self.env, {*self.mounted, *self.running})
 
     def _lacking(self, names: Sequence[str]) -> str:
         """What is said of inputs that are not on."""
@@ -308,24 +306,35 @@ class _Look:
         return self._made(ELECTION_TAGS, now == self.name, today, env=env)
 
 
-def mounted_inputs(survey: Survey) -> dict[str, Any]:
-    """The inputs of the confs that the DaemonSet mounts from the ConfigMap: name -> its table, the first one's."""
-    texts: Mapping[str, str] = (survey.conf or {}).get("data") or {}
-    pod = survey.datakit.object["spec"]["template"]["spec"]
-    volumes = {v["name"] for v in pod.get("volumes", []) if v.get("configMap", {}).get("name") == CONFIG_MAP_NAME}
-    container: Object = next((c for c in pod["containers"] if c["name"] == survey.datakit.container), {})
+def has_input(name: str, env: Mapping[str, str], others: Collection[str]) -> bool:
+    """Whether DataKit runs an input: it is among the default inputs or those that confs hold (`others`), and nothing
+    turns it off.
+    """
+    listed = _listed(env)
+    return f"-{name}" not in listed and (name in listed or name in others)
+
+
+def inputs_of(confs: Iterable[MountedConf]) -> dict[str, Any]:
+    """The inputs of mounted confs: name -> its table, the first one's as DataKit takes it of an input that is alone."""
     found: dict[str, Any] = {}
-    for mount in container.get("volumeMounts", []):
-        text = texts.get(mount.get("subPath", ""), "")
-        if mount.get("name") not in volumes or not str(mount.get("mountPath", "")).endswith(".conf"):
-            continue
+    for conf in confs:
         try:
-            inputs = tomllib.loads(text).get("inputs", {})
+            inputs = tomllib.loads(conf.text or "").get("inputs", {})
         except tomllib.TOMLDecodeError:
             continue  # DataKit takes none of its inputs either
         for name, value in (inputs if isinstance(inputs, dict) else {}).items():
             found.setdefault(name, value[0] if isinstance(value, list) and value else value)
     return found
+
+
+def _confs(survey: Survey) -> list[MountedConf]:
+    """The confs that the DaemonSet mounts from DataKit's own ConfigMap."""
+    texts: Mapping[str, str] = (survey.conf or {}).get("data") or {}
+    return mounted_confs(
+        survey.datakit.object,
+        survey.datakit.container,
+        lambda name: texts if name == CONFIG_MAP_NAME else {},
+    )
 
 
 def _listed(env: Mapping[str, str]) -> list[str]:

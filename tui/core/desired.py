@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tui.core import etcd_conf, fields
+from tui.core import etcd_conf, fields, istio_targets
 from tui.core.answers import Answers
 from tui.core.datakit_settings import CLUSTER_NAME, CLUSTER_NAME_ENV, chosen_env
 from tui.core.errors import UsageError
+from tui.core.istio_conf import is_conf_key
 from tui.core.manifests import (
     CertificateMount,
     ConfFile,
@@ -43,11 +44,6 @@ def check_loads(conf: str) -> None:
         )
 
 
-def needs_name(answers: Answers) -> bool:
-    """Whether anything that the answers want has the cluster's name in it."""
-    return answers.etcd.strategy != "none" or bool(answers.views.create or answers.datakit.settings)
-
-
 def named(answers: Answers, survey: Survey) -> Answers:
     """The answers with the cluster's name filled in: an empty one means the name that host tags carry already.
 
@@ -65,6 +61,12 @@ def named(answers: Answers, survey: Survey) -> Answers:
             remedy=_("Give it a name there, for example {name}.").format(name=f'name = "{survey.context}"'),
         )
     return replace(answers, cluster=replace(answers.cluster, name=survey.cluster_name))
+
+
+def needs_name(answers: Answers) -> bool:
+    """Whether anything that is asked for carries the cluster's name."""
+    chosen = answers.views.create or answers.datakit.settings
+    return answers.etcd.strategy != "none" or answers.istio.preset != "none" or bool(chosen)
 
 
 def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | None:
@@ -119,9 +121,21 @@ def desired(answers: Answers, survey: Survey) -> Desired:
     env = {**kept.env, **cluster_name_env(answers, survey), **chosen_env(answers, survey)}
     text = conf_text(answers, survey)
     if not text:
-        return Desired(kept.confs, env, kept.mount)
+        return with_mesh(Desired(kept.confs, env, kept.mount), answers, survey)
     check_loads(text)
-    return Desired((ConfFile(etcd_conf.KEY, etcd_conf.PATH, text),), env, certificate_mount(answers, survey))
+    wanted = Desired((ConfFile(etcd_conf.KEY, etcd_conf.PATH, text),), env, certificate_mount(answers, survey))
+    return with_mesh(wanted, answers, survey)
+
+
+def with_mesh(wanted: Desired, answers: Answers, survey: Survey) -> Desired:
+    """The same with the mesh's confs; preset none leaves those that an earlier apply wrote."""
+    others = tuple(conf for conf in wanted.confs if not is_conf_key(conf.key))
+    if answers.istio.preset == "none":
+        before = ours(survey.datakit, survey.conf).confs
+        confs = tuple(conf for conf in before if is_conf_key(conf.key))
+    else:
+        confs = istio_targets.wanted(answers, survey).confs
+    return replace(wanted, confs=(*others, *confs))
 
 
 def bodies(wanted: Desired, survey: Survey) -> tuple[tuple[Kind, Object, Object | None], ...]:

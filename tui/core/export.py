@@ -11,12 +11,15 @@ from tui.core.datakit_settings import CLUSTER_NAME_ENV, INPUTS_ENV
 from tui.core.desired import bodies, desired, named, needs_name
 from tui.core.diff import as_yaml
 from tui.core.errors import UsageError
+from tui.core.istio_conf import annotation
+from tui.core.istio_targets import by_conf
 from tui.core.manifests import Desired
+from tui.core.mesh import INSTANCES, WORKLOAD
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.ports import Kind, Object
+from tui.core.ports import DEPLOYMENT, Kind, Object
 from tui.core.redaction import holds_secret
 from tui.core.survey import Survey
-from tui.i18n import _
+from tui.i18n import _, writing_in
 
 
 def files(answers: Answers, survey: Survey) -> dict[str, str]:
@@ -40,6 +43,7 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
             made[_manifest(kind, body)] = as_yaml(_plain(body))
         made["kustomization.yaml"] = _kustomization(written)
         made["helm/values.yaml"] = _values(wanted)
+    made |= _mesh(answers, survey)
     for key in answers.views.create:
         view = view_catalogue.view(key)
         name = answers.views.names.get(key) or view.name(answers.views.lang)
@@ -70,6 +74,44 @@ def _kustomization(written: tuple[tuple[Kind, Object, Object | None], ...]) -> s
             patches.append({"path": _manifest(kind, body), "target": target})
     document["patches"] = patches
     return as_yaml(document)
+
+
+def _mesh(answers: Answers, survey: Survey) -> dict[str, str]:
+    """The annotations of the picked workloads as patches, whoever manages those: their source takes them from here.
+
+    They are a component of their own, for workloads are seldom in the kustomization that brings DataKit.
+    """
+    given = answers.istio
+    if given.preset == "none":
+        return {}
+    made: dict[str, str] = {}
+    patches = []
+    for target in survey.mesh.targets:
+        of_sidecar = given.sidecars == "annotation" or target.role != WORKLOAD
+        if target.key not in given.workloads or by_conf(target, survey.datakit) or not of_sidecar:
+            continue
+        with writing_in(answers.views.lang):
+            text = annotation(target, given.preset, answers.cluster.name)
+        template: Object = {"metadata": {"annotations": {INSTANCES: text}}}
+        metadata = {"name": target.name, "namespace": target.namespace}
+        name = f"{target.kind.lower()}-{target.namespace}-{target.name}.yaml"
+        if (
+            target.object is None
+        ):  # of a kind that is not patched here: its annotation alone, to be put where it belongs
+            made[f"istio/{name}"] = as_yaml(template)
+            continue
+        body = {
+            "apiVersion": DEPLOYMENT.api_version,
+            "kind": DEPLOYMENT.kind,
+            "metadata": metadata,
+            "spec": {"template": template},
+        }
+        made[f"istio/{name}"] = as_yaml(body)
+        patches.append({"path": name, "target": {"kind": target.kind, **metadata}})
+    if patches:
+        document = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "patches": patches}
+        made["istio/kustomization.yaml"] = as_yaml(document)
+    return made
 
 
 def _values(wanted: Desired) -> str:
@@ -105,6 +147,14 @@ def _readme(made: Mapping[str, str]) -> str:
             _("By hand, each field owned by this tool as if it had applied it:"),
             "",
             f"    kubectl apply --server-side --field-manager={FIELD_MANAGER} -f manifests/",
+            "",
+        ]
+    if any(name.startswith("istio/") for name in made):
+        parts += [
+            _(
+                "`istio/` holds the annotations of the mesh's pods: each belongs into the source of its workload, "
+                "whose pods restart with it. Kustomize: list that folder under `components:`."
+            ),
             "",
         ]
     if any(name.startswith("dashboards/") for name in made):

@@ -7,17 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tui.core import fields, view_sync
+from tui.core import fields, istio_targets, view_sync
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
 from tui.core.desired import bodies, conf_text, desired, named, needs_name
 from tui.core.diff import object_diff
 from tui.core.durations import about
-from tui.core.errors import ConflictError, FieldConflict, ForbiddenError
+from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, UnreachableError, WizardError
+from tui.core.istio_targets import LeftOut
 from tui.core.manifests import ours
+from tui.core.mesh import Target
 from tui.core.owners import forced_note, gitops_owner, owner_notes
 from tui.core.ownership import FIELD_MANAGER, managers
-from tui.core.ports import DAEMON_SET, Access, Cluster, Kind, Object, Studio, Workspace
+from tui.core.parallel import each
+from tui.core.ports import DAEMON_SET, DEPLOYMENT, Access, Cluster, Kind, Object, Studio, Workspace
 from tui.core.receipts import Overwrite, overwrite
 from tui.core.survey import Survey
 from tui.core.topology import consequence
@@ -33,6 +36,7 @@ _VIEW_VERBS = {view_sync.MISSING: CREATE, view_sync.SAME: SAME, view_sync.OUTDAT
 # One DataKit pod needs about this long to stop, start and collect again; measured nowhere, so it is called "about".
 SECONDS_PER_POD = 30.0
 SECONDS_WITHOUT_DATA = 40.0
+WORKLOADS_AT_ONCE = 10  # workloads of the mesh that restart side by side
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class Change:
     """One object that would be written. `live` is the object that was reviewed, None where it does not exist yet.
 
     `overwrites` are the values in the way, one for each conflict, with secrets left out; `diff` shows what forcing
-    them would do. A conflict is never forced unless `Plan.forced` names its field.
+    them would do. A conflict is never forced unless `Plan.forced` names its field, or the answers name the object
+    (`accepted`). `pods` are those of a workload that restart.
     """
 
     kind: Kind
@@ -54,6 +59,8 @@ class Change:
     overwrites: tuple[Overwrite, ...] = ()
     owners: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    accepted: bool = False
+    pods: int = 0
 
     @property
     def title(self) -> str:
@@ -63,7 +70,12 @@ class Change:
     @property
     def rolls(self) -> bool:
         """Whether writing it restarts pods."""
-        return self.kind == DAEMON_SET
+        return self.kind in (DAEMON_SET, DEPLOYMENT)
+
+    @property
+    def alone(self) -> bool:
+        """Whether its failure keeps nothing else from being done: each workload stands for itself."""
+        return self.kind == DEPLOYMENT
 
     def explained(self, conflict: FieldConflict) -> str:
         """Who owns the field in the way, and what its next sync does to a value forced over it."""
@@ -100,6 +112,7 @@ class Plan:
     `forced` names the fields that may be taken from their owners, as the API server writes them, `overwrite` the views
     that may be overwritten although a person changed them. `source` is the tool
     that holds the DaemonSet's source (Helm, Argo CD, Fleet), "" for none: then exporting is better than applying.
+    `left_out` is what the answers ask for and apply will not do.
     """
 
     answers: Answers
@@ -114,6 +127,7 @@ class Plan:
     forced: tuple[str, ...] = ()
     overwrite: tuple[str, ...] = ()
     source: str = ""
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def has_changes(self) -> bool:
@@ -134,7 +148,7 @@ class Plan:
             )
             for change in self.changes
             for conflict in change.conflicts
-            if conflict.field not in self.forced
+            if conflict.field not in self.forced and not change.accepted
         ]
         if any(change.verb != SAME for change in self.changes):
             found += [_("You may not {access}.").format(access=a) for a, granted in self.rights if not granted]
@@ -176,6 +190,8 @@ def make_plan(
         for access, granted in survey.rights
         if access.kind in kinds and access.verb in ("get", "patch")
     )
+    workloads, left_out, more = _workloads(cluster, answers, survey)
+    notes += more
     tool = gitops_owner(survey.datakit.object)
     if tool and any(change.verb != SAME for change in changes):
         notes.append(
@@ -194,11 +210,12 @@ def make_plan(
         answers,
         survey,
         conf,
-        changes=changes,
+        changes=(*changes, *workloads),
         rights=rights,
         notes=tuple(notes),
         forced=tuple(name for name in forced if name in in_the_way),
         source=tool,
+        left_out=left_out,
     )
     workspace = studio.workspace() if studio and answers.views.create else None
     views = _views(answers, studio, workspace)
@@ -241,6 +258,42 @@ def dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> 
     return replace(change, diff=diff, conflicts=conflicts, overwrites=overwrites, warnings=applied.warnings)
 
 
+def _workloads(
+    cluster: Cluster, answers: Answers, survey: Survey
+) -> tuple[list[Change], tuple[LeftOut, ...], tuple[str, ...]]:
+    """The mesh's Deployments as changes, what is left out, and what there is to say."""
+    asked = istio_targets.wanted(answers, survey)
+    todo: list[tuple[Target, str | None]] = [*asked.annotated, *((one, None) for one in asked.released)]
+    namespaces = sorted({target.namespace for target, _text in todo})
+    verdicts = cluster.allowed([Access("patch", DEPLOYMENT, name) for name in namespaces]) if namespaces else ()
+    denied = {name for name, granted in zip(namespaces, verdicts, strict=True) if not granted}
+    left_out = list(asked.left_out)
+
+    def one(item: tuple[Target, str | None]) -> Change:
+        target, text = item
+        if target.namespace in denied:
+            access = Access("patch", DEPLOYMENT, target.namespace)
+            why = _("You may not {access} in {namespace}.").format(access=access, namespace=target.namespace)
+            raise ForbiddenError(why, remedy=_("Ask for that right; `datakit-wizard rbac` prints it."))
+        body = istio_targets.body(target, text)
+        change = dry_run(cluster, DEPLOYMENT, body, target.object)
+        return replace(change, accepted=target.key in answers.istio.replace, pods=max(target.pods, target.replicas))
+
+    changes = []
+    for (target, _text), answer in zip(todo, each(todo, one), strict=True):
+        if isinstance(answer, UnreachableError):
+            raise answer
+        if isinstance(answer, WizardError):
+            left_out.append(LeftOut(target.title, answer.what, answer.remedy))
+        elif answer.conflicts and not answer.accepted:
+            owners = ", ".join(sorted({conflict.manager for conflict in answer.conflicts}))
+            why = _("{field} is managed by {owners}.").format(field=answer.conflicts[0].field, owners=owners)
+            left_out.append(LeftOut(target.title, why, _("Name it in [istio] replace to take it over.")))
+        else:
+            changes.append(answer)
+    return changes, tuple(left_out), asked.notes
+
+
 def _overwrites(live: Object, body: Object, conflicts: Sequence[FieldConflict]) -> tuple[Overwrite, ...]:
     """What forcing would take away: each field in the way with its value, manager and operation."""
     paths = {fields.text(path): path for path in fields.leaves(body)}
@@ -275,12 +328,37 @@ def _views(answers: Answers, studio: Studio | None, workspace: Workspace | None)
 
 
 def cost_sentence(plan: Plan) -> str:
-    """What apply will cost, in one sentence."""
+    """What apply will cost: DataKit's restarts in one sentence, those of the mesh's workloads in another."""
     rolls = any(change.kind == DAEMON_SET and change.verb != SAME for change in plan.changes)
+    workloads = [change for change in plan.changes if change.alone and change.verb != SAME]
     if not plan.has_changes:
         return _("Nothing differs: nothing would be written.")
-    if not rolls:
+    if not rolls and not workloads:
         return _("No pod restarts.")
+    sentences = [_datakit_cost(plan)] if rolls else []
+    if workloads:
+        sentences.append(_workload_cost(workloads, plan.survey.time_scale))
+    return " ".join(sentences)
+
+
+def _workload_cost(changes: Sequence[Change], time_scale: float) -> str:
+    """How many pods of how many workloads restart, and how long that takes, some at a time."""
+    waves = math.ceil(len(changes) / WORKLOADS_AT_ONCE)
+    most = max(change.pods for change in changes)
+    seconds = waves * max(most, 1) * SECONDS_PER_POD / time_scale
+    return ngettext(
+        "{pods} pods of {n} workload restart, {time}.",
+        "{pods} pods of {n} workloads restart, {at_once} workloads at a time, {time}.",
+        len(changes),
+    ).format(
+        pods=sum(change.pods for change in changes),
+        n=len(changes),
+        at_once=min(WORKLOADS_AT_ONCE, len(changes)),
+        time=about(seconds),
+    )
+
+
+def _datakit_cost(plan: Plan) -> str:
     daemon_set = plan.survey.datakit.object
     strategy: Mapping[str, Any] = daemon_set["spec"].get("updateStrategy", {})
     if strategy.get("type") == "OnDelete":

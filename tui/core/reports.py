@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 from tui.core.checks.model import INFO, REQUIRED, Report, Result
 from tui.core.plan import SAME, Plan, ViewChange
+from tui.core.plan_groups import groups, overview
 from tui.core.receipts import Receipt
 from tui.core.view_writes import ViewUndo
 from tui.i18n import N_, _, ngettext
@@ -174,20 +175,27 @@ def _junit_case(suite: ElementTree.Element, result: Result) -> None:
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan for people: each object with its diff, the owners in the way, the views, the rights and the cost."""
+    """The plan for people: each object with its diff, the owners in the way, the views, the rights and the cost.
+
+    Workloads of the mesh are gathered, with the diff of the first. Many changes end with a list of them all, so that
+    the last screenful holds it.
+    """
     lines: list[str] = []
-    for change in plan.changes:
-        verb = {"create": _("create"), "change": _("change"), "same": _("no change")}[change.verb]
-        lines.append(f"{change.title}: {verb}")
+    gathered = groups(plan.changes)
+    for group in gathered:
+        change = group.changes[0]
+        lines.append(group.line())
+        if len(group.changes) > 1 and change.diff:
+            lines.append("  " + _("the first of them, {title}; the others alike:").format(title=change.title))
         lines += [f"  {text}" for text in change.diff.splitlines()]
         for conflict in change.conflicts:
-            if conflict.field in plan.forced:
+            if conflict.field in plan.forced or change.accepted:
                 told = _("forced: {field}, managed by {manager}")
             else:
                 told = _("conflict: {field} is managed by {manager}")
             lines.append("  " + told.format(field=conflict.field, manager=conflict.manager))
             lines.append("    " + change.explained(conflict))
-            if conflict.field not in plan.forced:
+            if conflict.field not in plan.forced and not change.accepted:
                 lines.append("    " + _("take it with: {flag}").format(flag=f"--force-field '{conflict.field}'"))
         if change.verb != SAME:
             lines += ["  " + _("also managed by: {owners}").format(owners=", ".join(change.owners))] * bool(
@@ -197,7 +205,10 @@ def plan_text(plan: Plan) -> str:
     for view in plan.views:
         lines += view_lines(view, overwrite=view.key in plan.overwrite)
     lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
+    lines += [_("Left out: {what}").format(what=one) for one in plan.left_out]
     lines += list(plan.notes)
+    if any(change.alone for change in plan.changes):
+        lines += ["", _("In all:"), *(f"  {text}" for text in overview(plan))]
     lines.append(plan.cost)
     return "\n".join(lines) + "\n"
 
@@ -253,13 +264,14 @@ def plan_document(plan: Plan) -> dict[str, object]:
                     {
                         "field": c.field,
                         "manager": c.manager,
-                        "forced": c.field in plan.forced,
+                        "forced": c.field in plan.forced or change.accepted,
                         "next_sync": change.explained(c),
                     }
                     for c in change.conflicts
                 ],
                 "owners": list(change.owners),
                 "warnings": list(change.warnings),
+                "pods": change.pods,
             }
             for change in plan.changes
         ],
@@ -278,6 +290,7 @@ def plan_document(plan: Plan) -> dict[str, object]:
         ],
         "rights": [{"access": str(access), "granted": granted} for access, granted in plan.rights],
         "blockers": plan.blockers(),
+        "left_out": [{"object": one.title, "why": one.why, "remedy": one.remedy} for one in plan.left_out],
         "cost": plan.cost,
         "notes": list(plan.notes),
     }

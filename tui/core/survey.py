@@ -6,8 +6,10 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tui.core import mesh as istio
 from tui.core import sites
 from tui.core.errors import ForbiddenError, NotFoundError, RefusedError
+from tui.core.mesh import Mesh
 from tui.core.ports import (
     CONFIG_MAP,
     DAEMON_SET,
@@ -67,6 +69,7 @@ class Survey:
     cluster_name: str
     time_scale: float = 1.0
     notes: tuple[str, ...] = ()
+    mesh: Mesh = field(default_factory=Mesh)
 
     def may(self, access: Access) -> bool:
         """Whether the access review granted `access` (False where it was not asked)."""
@@ -268,6 +271,7 @@ def survey(cluster: Cluster, datakit: DataKit, *, reviews: bool = True) -> Surve
         cluster_name=host_cluster_name(datakit.env),
         time_scale=cluster.time_scale,
         notes=tuple(notes),
+        mesh=istio.look(cluster, datakit, conf),
     )
 
 

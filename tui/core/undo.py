@@ -22,7 +22,7 @@ from tui.core.errors import (
 )
 from tui.core.owners import resync
 from tui.core.ownership import FIELD_MANAGER, managers, owned
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind, Object, Studio
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object, Studio
 from tui.core.receipts import (
     UNDOING,
     UNDONE,
@@ -34,6 +34,8 @@ from tui.core.receipts import (
 )
 from tui.core.survey import cluster_uid
 from tui.core.view_writes import plan_undo_views, undo_views
+from tui.core.workloads import follow as follow_workloads
+from tui.core.workloads import waves
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
@@ -105,7 +107,7 @@ def _with_left_values(step: Step, receipt: Receipt, store: Store) -> Step:
 
 def _kind(step: Step) -> Kind:
     return next(
-        (kind for kind in (CONFIG_MAP, DAEMON_SET) if kind.kind == step.kind),
+        (kind for kind in (CONFIG_MAP, DAEMON_SET, DEPLOYMENT) if kind.kind == step.kind),
         Kind(step.api_version, step.kind, step.plural),
     )
 
@@ -256,7 +258,14 @@ def undo(
         steps = plan_undo(cluster, receipt, store)
         journal = Journal(store, receipt)
         try:
+            # What was written last comes first: the mesh's workloads, a few side by side.
+            workloads = [item for item in steps if item.step.kind == DEPLOYMENT.kind]
+            for wave in waves(workloads):
+                assert cluster is not None  # there are no steps without
+                _undo_wave(cluster, wave, journal, on_event, cancelled)
             for item in steps:
+                if item in workloads:
+                    continue
                 stop_if(cancelled)
                 assert cluster is not None  # there are no steps without
                 _undo_step(cluster, item, journal, on_event, cancelled)
@@ -276,15 +285,32 @@ def undo(
         return journal.save(replace(journal.receipt, undone=now()))
 
 
-def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+def _undo_wave(
+    cluster: Cluster, wave: Sequence[Undo], journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> None:
+    """Undo some Deployments, then follow their restarts. One that does not come out is told, and does not stop it."""
+    rolling = []
+    for item in wave:
+        stop_if(cancelled)
+        if after := _undo_step(cluster, item, journal, on_event, cancelled):
+            rolling.append(after)
+    for stuck in follow_workloads(cluster, rolling, on_event, cancelled, cluster.time_scale):
+        on_event(Event(stuck.title, stuck.why))
+
+
+def _undo_step(
+    cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> Object | None:
+    """Undo one object; a Deployment whose pods restart is returned, for its rollout to be followed."""
     step, kind = item.step, _kind(item.step)
     if item.live is None:
         on_event(Event(step.title, item.note))
         journal.step(replace(step, state=UNDONE))
-        return
+        return None
     begun_before = step.state == UNDOING
     journal.step(replace(step, state=UNDOING))
     after = _write(cluster, kind, item)
+    rolling = None
     for note in item.notes:
         on_event(Event(step.title, note))
     if after is None:
@@ -294,9 +320,13 @@ def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent
     elif kind == DAEMON_SET and (begun_before or _generation(after) != _generation(item.live)):
         on_event(Event(step.title, _("our fields are removed; the pods restart")))
         follow(cluster, step.namespace, step.name, after, on_event, cancelled, cluster.time_scale)
+    elif kind == DEPLOYMENT and (begun_before or _generation(after) != _generation(item.live)):
+        on_event(Event(step.title, _("our fields are removed; the pods restart")))
+        rolling = after
     else:
         on_event(Event(step.title, _("our fields are removed")))
     journal.step(replace(step, state=UNDONE, rollout=""))
+    return rolling
 
 
 def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object | None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, passed, pending, skipped
-from tui.core.datakit_settings import look, panels_of
 from tui.core.errors import RefusedError, WizardError
 from tui.core.etcd_conf import KEY as CONF_KEY
 from tui.core.owners import gitops_owner, owner_notes
@@ -135,32 +132,6 @@ def ready(facts: Facts) -> Finding:
         causes=(_("not ready: {pods}").format(pods=names(waiting)),) if waiting else (),
         remedy=_("Look at the pods that are not ready, and at their events."),
         command=command,
-    )
-
-
-def settings(facts: Facts) -> Finding:
-    """DataKit is told to collect what views 1.1 and 1.2 show."""
-    survey = replace(facts.survey, datakit=facts.datakit)
-    lacking = [one for one in look(survey, survey.cluster_name) if not one.on and panels_of(one.setting)]
-    name = f"DaemonSet {facts.datakit.namespace}/{facts.datakit.name}"
-    if not lacking:
-        return passed(_("all that views 1.1 and 1.2 need is on"), object=name)
-    told = [
-        ngettext("{setting}: {n} panel stays empty", "{setting}: {n} panels stay empty", count).format(
-            setting=_(one.setting.title), n=count
-        )
-        for one in lacking
-        for count in (sum(panels_of(one.setting).values()),)
-    ]
-    return failed(
-        "; ".join(told),
-        object=name,
-        causes=tuple(f"{_(one.setting.title)}: {one.today}" for one in lacking),
-        remedy=_("Write them into [datakit] settings of answers.toml and apply: {settings}.").format(
-            settings=", ".join(one.setting.key for one in lacking)
-        ),
-        command="datakit-wizard answers > answers.toml",
-        status="warn",
     )
 
 
