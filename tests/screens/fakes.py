@@ -126,7 +126,7 @@ def _daemon_set(cluster_name: str) -> Object:
         {"name": "ENV_CLUSTER_NAME_K8S", "value": cluster_name},
         {"name": "ENV_GLOBAL_HOST_TAGS", "value": "host=__datakit_hostname,host_ip=__datakit_ip"},
         {"name": "ENV_ENABLE_ELECTION", "value": "enable"},
-        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,mem,container"},
+        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,disk,mem,system,container"},
     ]
     return {
         "apiVersion": "apps/v1",
