@@ -230,3 +230,11 @@ async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(l
     assert item["metadata"]["generation"] >= 3  # made, given its revision, changed
     log = "".join(agent.container.read(LOG_FILE).decode() for agent in lab.agents())
     assert "failed to new prom runner of pod details-v1-" in log
+
+
+async def test_a_pods_metrics_can_be_had_through_the_api_server(lab: Lab, admin: Client) -> None:
+    (pod,) = (await admin.get(PROD, labelSelector="app=ratings"))["items"]
+    asked = ("prod", pod["metadata"]["name"], 15020, "GET", "/stats/prometheus", "", {})
+    status, _headers, body = await lab.hooks.proxy(*asked)
+    assert status == 200
+    assert b"istio_tcp_sent_bytes_total" in body
