@@ -83,7 +83,7 @@ async def test_a_restart_through_the_template_brings_new_pods_with_sidecars(lab:
         pods = (await admin.get(PROD, labelSelector="app=details"))["items"]
         return pods[0] if len(pods) == 1 and pods[0]["metadata"]["uid"] != old["metadata"]["uid"] else None
 
-    new = await until(replaced)
+    new = await until(replaced, 60)
     assert ready(new) == "2/2"
     assert injection.STATUS in new["metadata"]["annotations"]
     with pytest.raises(NetworkError) as gone:
@@ -208,7 +208,7 @@ async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(l
         found = [each for each, _value in points(lab, "istio_prom", field)]
         return [each for each in found if tags.items() <= each.items()]
 
-    await until(lambda: arrived("istio_requests_total"))  # the tutorial's annotations, as far as they parse
+    await until(lambda: arrived("istio_requests_total"), 60)  # the tutorial's annotations, as far as they parse
     assert not arrived("istio_request_duration_milliseconds_bucket")
     text = LEAN
     body = {"spec": {"template": {"metadata": {"annotations": {objects.INSTANCES: text}}}}}
@@ -219,7 +219,7 @@ async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(l
         found = arrived("istio_request_duration_milliseconds_bucket", destination_workload="details-v1")
         return found[0] if found else None
 
-    tags = await until(bucket, 30)
+    tags = await until(bucket, 60)
     assert time.monotonic() - began >= 60 / lab.scale  # no sooner than one interval after it was picked up
     assert tags["namespace"] == "prod"
     assert tags["pod_name"].startswith("details-v1-")
