@@ -31,8 +31,11 @@ def default_inputs(text: str) -> list[str]:
 
 def enabled(facts: Facts) -> bool:
     """Whether DataKit runs its input `container`: it is among the default inputs, or a conf names it."""
-    if INPUT in default_inputs(facts.datakit.env.get(INPUTS_ENV, "")):
+    text = facts.datakit.env.get(INPUTS_ENV, "")
+    if INPUT in default_inputs(text):
         return True
+    if f"-{INPUT}" in text.replace(",", " ").split():
+        return False
     return any("[inputs.container]" in (conf.text or "").replace(" ", "") for conf in facts.confs)
 
 
@@ -44,7 +47,7 @@ def _enabled(facts: Facts, what: str) -> Finding:
         what,
         looked_at=INPUTS_ENV,
         object=f"DaemonSet {facts.datakit.namespace}/{facts.datakit.name}",
-        causes=(_("{name} is not among the default inputs, and no conf names it.").format(name=INPUT),),
+        causes=(_("{env} lacks {name}, or switches it off as -{name}.").format(env=INPUTS_ENV, name=INPUT),),
         remedy=_("Add {name} to {env} of the DaemonSet.").format(name=INPUT, env=INPUTS_ENV),
         command=(
             f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} set env "
