@@ -126,7 +126,7 @@ def _daemon_set(cluster_name: str) -> Object:
         {"name": "ENV_CLUSTER_NAME_K8S", "value": cluster_name},
         {"name": "ENV_GLOBAL_HOST_TAGS", "value": "host=__datakit_hostname,host_ip=__datakit_ip"},
         {"name": "ENV_ENABLE_ELECTION", "value": "enable"},
-        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,mem,container"},
+        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,disk,mem,system,container"},
     ]
     return {
         "apiVersion": "apps/v1",
@@ -175,6 +175,16 @@ def merged(live: Any, body: Any) -> Any:
                 out_list[found] = merged(out_list[found], item)
         return out_list
     return copy.deepcopy(body)
+
+
+def _hold(daemon_set: Object, body: Object, manager: str) -> None:
+    """The one field whose owner matters here: the update strategy, which goes back to its default when it is let go."""
+    if "updateStrategy" in body.get("spec", {}):
+        fields = {"f:spec": {"f:updateStrategy": {"f:type": {}}}}
+        entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+        daemon_set["metadata"]["managedFields"] = [entry]
+    elif daemon_set["metadata"].pop("managedFields", None):
+        daemon_set["spec"]["updateStrategy"] = {**daemon_set["spec"]["updateStrategy"], "type": "RollingUpdate"}
 
 
 @dataclass
@@ -307,8 +317,8 @@ def _row(item: Object) -> Row:
     return Row(cells, metadata)
 
 
-class FakeCluster:
-    """ports.Cluster over the world's objects."""
+class FakeReader:
+    """ports.Reader over the world's objects."""
 
     def __init__(self, world: World, context: Context) -> None:
         self.world = world
@@ -371,6 +381,32 @@ class FakeCluster:
                 rules.append({"verbs": [access.verb], "apiGroups": [access.kind.group], "resources": [resource]})
         return {"resourceRules": rules, "incomplete": False}
 
+    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
+        return [self._may(access) for access in wanted]
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
+    ) -> ExecResult:
+        return ExecResult(b"", b"", 0)
+
+
+class FakeCluster(FakeReader):
+    """ports.Cluster over the world's objects."""
+
+    def __init__(self, world: World, context: Context) -> None:
+        super().__init__(world, context)
+        self._context = context
+
+    def reader(self) -> FakeReader:
+        return FakeReader(self.world, self._context)
+
     def apply(
         self,
         kind: Kind,
@@ -387,6 +423,8 @@ class FakeCluster:
             raise ConflictError("Apply failed with 1 conflict", conflicts=[self.world.conflict], object=name)
         live = self.world.objects.get((kind.kind, namespace, name), {})
         after = merged(live, body)
+        if kind.kind == "DaemonSet":
+            _hold(after, body, manager)
         changed = after != live
         if not dry_run and changed:
             metadata = after["metadata"]
@@ -400,11 +438,12 @@ class FakeCluster:
     def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
         raise NotImplementedError("undo is not part of the screens")
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        raise NotImplementedError("undo is not part of the screens")
-
-    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
-        return [self._may(access) for access in wanted]
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        self._check("delete", kind, namespace, name)
+        assert kind.kind == "Pod", "undo is not part of the screens"
+        assert self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] == uid
+        self.world.writes.append(f"deleted {name}")
+        self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] = f"{uid}+"  # another of the same name
 
     def wait_rollout(
         self,
@@ -415,7 +454,12 @@ class FakeCluster:
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
+        if replaced is not None:
+            state = Rollout(len(replaced), len(replaced), len(replaced), True, dict.fromkeys(replaced, "ready"))
+            progress(state)
+            return state
         state = Rollout(4, 0, 4, False, {})
         progress(state)
         while self.world.held:
@@ -427,18 +471,6 @@ class FakeCluster:
             progress(state)
         self.world.roll()
         return state
-
-    def exec(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float = 40,
-    ) -> ExecResult:
-        return ExecResult(b"", b"", 0)
 
 
 class FakeAgent:
