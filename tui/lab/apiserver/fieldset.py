@@ -150,6 +150,8 @@ def sort_key(element: Element) -> tuple[int, str]:
     kind, value = element
     if kind == "i":
         return 3, f"{value:012d}"
+    if kind == "k":
+        return _RANK[kind], ",".join(f'{key}="{item}"' for key, item in value)
     return _RANK[kind], value if kind == "f" else json.dumps(value)
 
 
