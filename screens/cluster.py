@@ -184,8 +184,8 @@ class ClusterScreen(StepScreen):
         session.plan = session.report = session.receipt = None
         session.answers = Answers()
         session.datakits = []
-        session.views = {}
-        session.visited -= {"etcd-conf", "certificates", "review", "verify"}
+        session.standings = {}
+        session.visited -= {"etcd-conf", "certificates", "datakit", "review", "verify"}
         session.failed.clear()
         self._show_found()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 
 from tui.core.reports import receipt_text, verdict_line
 from tui.core.survey import CLUSTER_TAG
@@ -24,6 +27,10 @@ class DoneScreen(StepScreen):
         "- The **receipt** is what `undo` plays backwards; it refuses where somebody has changed the objects since.\n"
         "- What is printed here stays in the terminal after you leave."
     )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "live", N_("Live"), id="live", tooltip=N_("The views' panels here in the terminal, live")),
+    ]
 
     def content(self) -> ComposeResult:
         yield Prose(id="done")
@@ -70,6 +77,14 @@ class DoneScreen(StepScreen):
         else:
             text = facts(lines)
         self.query_one("#lines", Prose).update(text)
+
+    def action_live(self) -> None:
+        self.post_message(self.OpenLive("etcd"))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "live":
+            return self.session.studio is not None
+        return super().check_action(action, parameters)
 
     def go_on_text(self) -> tuple[str, bool]:
         return _("Leave"), True

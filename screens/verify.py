@@ -39,6 +39,7 @@ class VerifyScreen(StepScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "again", N_("Check again"), id="again", tooltip=N_("Run all checks anew")),
+        Binding("l", "live", N_("Live"), id="live", tooltip=N_("The ETCD view's panels here in the terminal, live")),
         Binding("s", "anyway", N_("Go on anyway"), id="anyway", tooltip=N_("Leave it as it is and finish")),
     ]
 
@@ -71,7 +72,7 @@ class VerifyScreen(StepScreen):
             return
         facts = Facts(
             backend,
-            cluster,
+            cluster.reader(),
             namespace=survey.datakit.namespace,
             daemonset=survey.datakit.name,
             studio=session.studio,
@@ -190,12 +191,17 @@ class VerifyScreen(StepScreen):
         if not self._checking:
             self.run(self._check)
 
+    def action_live(self) -> None:
+        self.post_message(self.OpenLive("etcd"))
+
     def action_anyway(self) -> None:
         self.post_message(self.Leave("next"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "again":
             return not getattr(self, "_checking", True)
+        if action == "live":
+            return self.session.studio is not None
         if action == "anyway":
             report = self.session.report
             return report is None or not report.ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
@@ -12,6 +12,9 @@ from tui.i18n import N_, _
 from tui.widgets.choices import Choice, Choices
 from tui.widgets.glyphs import glyph, muted
 from tui.widgets.step_screen import StepScreen, paragraph
+
+if TYPE_CHECKING:
+    from tui.core.receipts import Receipt
 
 
 class WelcomeScreen(StepScreen):
@@ -74,9 +77,50 @@ class WelcomeScreen(StepScreen):
                 id="lab",
             )
 
+    async def opened(self) -> None:
+        if self.given.unfinished is not None:
+            await self.show_broken_off()
+
+    async def show_broken_off(self) -> None:
+        """What was begun and not finished, where it was, and what can be done about it. Mounted when it is known."""
+        left = self.given.unfinished
+        await self.query(".broken-off").remove()
+        if left is None:
+            self.show_go_on()
+            return
+        from tui.core.reports import receipt_text
+
+        said = _("What was begun at {time} in {context}, {namespace} is not finished:").format(
+            time=left.started, context=left.context, namespace=left.namespace
+        )
+        sign = (glyph("warn") + " ", "$warning")
+        rows = [
+            Choice("finish", _("Finish it"), _("its cluster, then the review")),
+            Choice("undo", _("Undo it"), _("shows first what that would do")),
+            Choice("leave", _("Something else"), _("the receipt stays as it is")),
+        ]
+        await self.body.mount(
+            paragraph(sign, said, "\n", receipt_text(left).rstrip("\n"), classes="broken-off"),
+            Choices(rows, "finish", follow=True, id="unfinished"),
+            after="#heading",
+        )
+        self.query_one("#unfinished").add_class("broken-off")
+        self.show_go_on()
+
+    @property
+    def _about_unfinished(self) -> str:
+        """What to do with what was broken off: "finish", "undo" or "leave"; "" where nothing was."""
+        found = self.query("#unfinished").results(Choices)
+        return next((each.chosen.key for each in found if each.chosen is not None), "")
+
     def go_on_text(self) -> tuple[str, bool]:
         if self.given.unopened:
             return _("Try again"), True
+        left = self.given.unfinished
+        if left is not None and self._about_unfinished == "finish":
+            return _("Go on in {context}").format(context=left.context), True
+        if left is not None and self._about_unfinished == "undo":
+            return _("Look at what undo would do"), True
         if self.given.practice and self.session.backend is None:
             return _("Go on as soon as the lab is ready"), True
         return _("Choose the cluster"), True
@@ -86,6 +130,9 @@ class WelcomeScreen(StepScreen):
         self.call_after_refresh(super().focus_first)
 
     def on_choices_changed(self, event: Choices.Changed) -> None:
+        if event.choices.id == "unfinished":
+            self.show_go_on()
+            return
         self.given.resume = event.choices.chosen is not None and event.choices.chosen.key == "resume"
 
     def action_go_on(self) -> None:
@@ -95,8 +142,26 @@ class WelcomeScreen(StepScreen):
                 self.post_message(self.OpenAgain())
                 self.refresh_frame()
             return
+        left, what = self.given.unfinished, self._about_unfinished
+        if left is not None and what == "undo":
+            self._undo(left)
+            return
+        if left is not None and what == "finish":
+            self.given.context, self.given.namespace = left.context, left.namespace
         self.wanted = True
         self.go_when_open()
+
+    def _undo(self, left: Receipt) -> None:
+        from screens.undo import UndoPage
+
+        def answered(undone: bool | None) -> None:
+            if undone:
+                self.given.unfinished = None
+                self.working.finish("ok", _("Undone."))
+            self.run(self.show_broken_off)
+            self.refresh_frame()
+
+        self.app.push_screen(UndoPage(self.session, self.given, left), answered)
 
     wanted = False
 

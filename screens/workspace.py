@@ -185,7 +185,7 @@ class WorkspaceScreen(StepScreen):
 
     def _forget(self) -> None:
         self.session.studio = self.session.workspace = None
-        self.session.views = {}
+        self.session.standings = {}
 
     async def _check(self) -> None:
         endpoint = self._endpoint()

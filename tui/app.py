@@ -169,6 +169,7 @@ class WizardApp(App[int]):
             welcome.working.start(_("Starting the practice lab: control plane, nodes, etcd, studio"))
         try:
             world = await background.in_thread(self.options.open)
+            self.given.unfinished = await background.in_thread(lambda: flow.broken_off(world.state_dir))
             if self.given.resume_step:
                 self.given.answers = await background.in_thread(lambda: flow.kept_answers(world.state_dir))
         except WizardError as error:
@@ -183,6 +184,7 @@ class WizardApp(App[int]):
             text = _("The practice lab is ready after {n:.1f} s; etcd: {etcd}.").format(n=seconds, etcd=world.lab.etcd)
             welcome.working.finish("ok", text)
         self._take(world)
+        await welcome.opened()
         welcome.refresh_frame()
 
     def on_step_screen_open_again(self, _message: StepScreen.OpenAgain) -> None:
@@ -278,6 +280,11 @@ class WizardApp(App[int]):
 
         if isinstance(self.screen, StepScreen):
             self.push_screen(CommandReveal(self.screen.commands(), self.session.state_dir))
+
+    def on_step_screen_open_live(self, message: StepScreen.OpenLive) -> None:
+        from screens.live import LivePage
+
+        self.push_screen(LivePage(self.session, message.key))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: the steps, and what the keys of this screen do."""

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui.core.errors import UsageError
-from tui.core.steps import STEPS, Session, StepState
+from tui.core.steps import STEPS, Session
 from tui.i18n import _
 
 if TYPE_CHECKING:
     from tui.core.answers import Answers
+    from tui.core.receipts import Receipt
     from tui.widgets.given import Given
     from tui.widgets.step_screen import StepScreen
 
@@ -32,6 +33,7 @@ SCREENS = {
     "workspace": ("screens.workspace", "WorkspaceScreen"),
     "etcd-conf": ("screens.etcd_conf", "EtcdConfScreen"),
     "certificates": ("screens.certificates", "CertificatesScreen"),
+    "datakit": ("screens.datakit", "DataKitScreen"),
     "review": ("screens.review", "ReviewScreen"),
     "docker": _VIEW,
     "kubernetes": _VIEW,
@@ -68,10 +70,10 @@ def refusal(key: str, session: Session) -> str:
 
 
 def after(key: str, session: Session) -> str:
-    """The next screen to show; steps that come in a later version are passed over. The last one stays."""
+    """The next screen to show; steps that cannot be entered yet are passed over. The last one stays."""
     order = keys()
     for candidate in order[order.index(key) + 1 :]:
-        if session.state(candidate) is not StepState.COMING and not refusal(candidate, session):
+        if not refusal(candidate, session):
             return candidate
     return key
 
@@ -79,10 +81,7 @@ def after(key: str, session: Session) -> str:
 def before(key: str, session: Session) -> str:
     """The screen before; the first one stays."""
     order = keys()
-    for candidate in reversed(order[: order.index(key)]):
-        if candidate == WELCOME or session.state(candidate) is not StepState.COMING:
-            return candidate
-    return key
+    return order[max(0, order.index(key) - 1)]
 
 
 @dataclass(frozen=True)
@@ -146,6 +145,13 @@ def kept_answers(state_dir: Path) -> Answers | None:
         return answers.load(answers_path(state_dir).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, UsageError):
         return None
+
+
+def broken_off(state_dir: Path) -> Receipt | None:
+    """The receipt of an apply or undo that ended before it was done, None where there is none."""
+    from tui.core.receipts import Store, unfinished_anywhere
+
+    return unfinished_anywhere(Store(state_dir))
 
 
 def write(path: Path, text: str) -> None:

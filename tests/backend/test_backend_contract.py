@@ -139,25 +139,18 @@ class TestReads:
         assert found["cm-3"]["apiVersion"] == "v1"
         assert found["cm-3"]["data"] == {"k": "cm-3"}
 
-    @pytest.mark.parametrize(("sample", "whole", "with_metadata"), [(0, False, 0), (2, False, 2), (0, True, 6)])
+    @pytest.mark.parametrize("sample", [0, 2])
     def test_rows_in_pages(
-        self,
-        admin: Cluster,
-        namespace: str,
-        monkeypatch: pytest.MonkeyPatch,
-        sample: int,
-        whole: bool,
-        with_metadata: int,
+        self, admin: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, sample: int
     ) -> None:
-        """What kubectl prints, in pages; metadata in the first rows alone, in all or in none."""
-        monkeypatch.setattr(lists, "_PAGE", 2)
+        """What kubectl prints, in pages; metadata in the first rows alone."""
         monkeypatch.setattr(lists, "_ROWS", 3)
         for number in range(6):
             write(admin, namespace, {"a": "1", "b": "2"}, name=f"cm-{number}", metadata={"labels": {"tier": "x"}})
-        rows = admin.table(CONFIG_MAP, namespace, labels="tier=x", sample=sample, whole=whole)
+        rows = admin.table(CONFIG_MAP, namespace, labels="tier=x", sample=sample)
         assert [(row.name, int(row.cells["Data"])) for row in rows] == [(f"cm-{number}", 2) for number in range(6)]
         found = [row.metadata for row in rows if row.metadata]
-        assert len(found) == with_metadata
+        assert len(found) == sample
         assert all(each["labels"] == {"tier": "x"} and "managedFields" not in each for each in found)
 
     def test_rules_say_what_one_may(self, admin: Cluster, namespace: str) -> None:

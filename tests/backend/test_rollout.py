@@ -58,7 +58,7 @@ def done(generation: int, nodes: int = 2) -> Object:
 def pod(node: str, generation: int, *, ready: bool = True, status: Object | None = None, **metadata: Any) -> Object:
     return {
         "metadata": {
-            "name": f"datakit-{node}-{generation}",
+            "name": f"datakit-{node}{generation}",
             "namespace": "datakit",
             "labels": {
                 "app": "dk",
@@ -125,13 +125,15 @@ class FakeCluster:
             return [each for each in self.warnings if f"involvedObject.name={each['of']},type=Warning" == fields]
         raise AssertionError(f"a list of {kind.plural}: pods are read as rows")
 
-    def table(self, kind: Kind, namespace: str, *, labels: str = "", sample: int = 0, whole: bool = False) -> list[Row]:
-        assert (kind, namespace, whole) == (POD, "datakit", True)
+    def table(self, kind: Kind, namespace: str, *, labels: str = "", sample: int = 0) -> list[Row]:
+        assert (kind, namespace) == (POD, "datakit")
         self.listed.set()
         if not self.pods_granted:
             raise ForbiddenError("no")
         self.selectors.append(labels)
-        return [self.row(pod) for pod in self.pods]
+        wanted = set(labels.split(","))  # the recordings hold `<hash>`, which is no label
+        have = [(pod, {f"{k}={v}" for k, v in pod["metadata"].get("labels", {}).items()}) for pod in self.pods]
+        return [self.row(pod) for pod, labels_of in have if wanted <= labels_of]
 
     def row(self, pod: Object) -> Row:
         name, status = pod["metadata"]["name"], pod["status"]
@@ -294,7 +296,7 @@ class TestWait:
         assert told[-1] == result
         assert cluster.gets == 1
         assert cluster.streams[0]._stopped.is_set()
-        assert set(cluster.selectors) == {"app=dk"}
+        assert {"app=dk", "app=dk,pod-template-generation=2"} <= set(cluster.selectors)
 
     def test_by_asking_where_watch_is_not_granted(self) -> None:
         states = [daemonset(2, {"observedGeneration": 1}), daemonset(2, done(2), version="2")]
@@ -352,8 +354,8 @@ class TestWait:
         pods = [pod("n1", 2), pod("n2", 2, status=waiting), *(pod(f"n{i}", 1) for i in range(3, 9))]
         cluster = FakeCluster([daemonset(2, half)], pods=pods)
         cluster.warnings = [
-            {"of": "datakit-n2-2", "lastTimestamp": "2026-01-01T00:00:01Z", "message": "old news"},
-            {"of": "datakit-n2-2", "lastTimestamp": "2026-01-01T00:00:02Z", "message": 'configmap "x" not found'},
+            {"of": "datakit-n22", "lastTimestamp": "2026-01-01T00:00:01Z", "message": "old news"},
+            {"of": "datakit-n22", "lastTimestamp": "2026-01-01T00:00:02Z", "message": 'configmap "x" not found'},
         ]
         with pytest.raises(DeadlineError) as caught:
             follow(cluster, deadline_s=0.2)
@@ -408,8 +410,9 @@ class TestWait:
             follow(FakeCluster([daemonset(2, status)], pods=[old]), failing_s=0, deadline_s=0.3)
 
     def test_pods_of_another_owner_are_not_ours(self) -> None:
+        """Those of a copy of the manifest with another name and the same labels."""
         foreign = pod("z", 2)
-        foreign["metadata"]["ownerReferences"] = [{"uid": "another"}]
+        foreign["metadata"] |= {"name": "datakit-gpu-x7k2p", "ownerReferences": [{"uid": "another"}]}
         result, _told = follow(FakeCluster([daemonset(2, done(2))], pods=[foreign]))
         assert result.pods == {}
 

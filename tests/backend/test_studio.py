@@ -14,7 +14,7 @@ import pytest
 from studio_answers import KEY, SCALE, TEMPLATE, TOKEN, UUID
 
 from tui.backend.studio import StudioClient
-from tui.core import views
+from tui.core import live, views
 from tui.core.errors import (
     KeyRejectedError,
     NotFoundError,
@@ -22,7 +22,7 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
-from tui.core.ports import Budget, Dashboard, Series, Studio
+from tui.core.ports import Ask, Budget, Dashboard, Series, Studio
 from tui.core.query import Query
 from tui.lab.studio import StudioServer
 
@@ -145,11 +145,11 @@ def test_a_slow_answer(studio: StudioServer) -> None:
 
 def test_queries_are_answered_in_order_in_one_request(studio: StudioServer, client: StudioClient) -> None:
     now = int(time.time() * 1000)
-    write(studio, "".join(f"etcd,instance=n{n} f{n}={n} {(now - 1000) * 10**6}\n" for n in range(60)))
-    texts = [Query("etcd", f"f{n}", "last", by=("instance",)).dql() for n in range(60)]
+    write(studio, "".join(f"etcd,instance=n{n} f{n}={n} {(now - 1000) * 10**6}\n" for n in range(110)))
+    texts = [Query("etcd", f"f{n}", "last", by=("instance",)).dql() for n in range(110)]
     answers = client.query(texts, start_ms=now - 60_000, end_ms=now)
     assert [[(series.tags, series.rows) for series in answer] for answer in answers] == [
-        [({"instance": f"n{n}"}, ((now - 1000.0, float(n)),))] for n in range(60)
+        [({"instance": f"n{n}"}, ((now - 1000.0, float(n)),))] for n in range(110)
     ]
     assert [item.path for item in studio.asked if "query" in item.path] == ["/api/v1/df/query_data_v1"] * 2
     assert client.query([], start_ms=0, end_ms=1) == []
@@ -185,6 +185,66 @@ def test_a_query_that_cannot_be_read_is_an_error(client: StudioClient) -> None:
     with pytest.raises(WizardError, match="refused") as error:
         client.query(["M::`etcd`:(exec(`up`))"], start_ms=0, end_ms=1)
     assert "exec" in error.value.why
+
+
+def test_many_queries_are_one_request_each_with_its_own_interval(studio: StudioServer, client: StudioClient) -> None:
+    now = int(time.time() * 1000)
+    write(studio, "".join(f"etcd,instance=a up={n} {(now - 100 * n) * 10**6}\n" for n in range(4)))
+    text = Query("etcd", "up", "last", by=("instance",))
+    asks = [Ask(text.dql(), 60), Ask(text.dql()), Ask(Query("etcd", "up", "max").promql())]
+    lines, one, instant = client.answers(asks, start_ms=now - 60_000, end_ms=now + 1)
+    assert len(lines.series[0].rows) > 1  # a minute of the practice studio's time is short
+    assert one.series[0].rows == ((float(now), 0.0),)
+    assert len(instant.series[0].rows) == 1
+    assert [item.path for item in studio.asked if "query" in item.path] == ["/api/v1/df/query_data_v1"]
+
+
+def test_a_refused_query_spoils_no_other(studio: StudioServer, client: StudioClient) -> None:
+    write(studio, "etcd up=1\n")
+    now = int(time.time() * 1000)
+    good, bad = Ask("M::etcd:(last(up))"), Ask("M::etcd:(exec(up))")
+    answers = client.answers([good, good, bad, good, good], start_ms=now - 9999, end_ms=now + 999)
+    assert [bool(answer.series) for answer in answers] == [True, True, False, True, True]
+    assert "exec" in answers[2].error
+    assert not any(answer.error for answer in answers if answer is not answers[2])
+
+
+def test_what_is_no_querys_fault_is_an_error_of_the_request(studio: StudioServer, client: StudioClient) -> None:
+    studio.faults.add("wrong-key")
+    with pytest.raises(KeyRejectedError):
+        client.answers([Ask("M::etcd:(last(up))")] * 3, start_ms=0, end_ms=1)
+    assert len(studio.asked) == 1
+
+
+def test_texts_are_kept_beside_the_numbers(studio: StudioServer, client: StudioClient) -> None:
+    now = int(time.time() * 1000)
+    write(studio, f'etcd,node=a version="v1" {(now - 50) * 10**6}\netcd,node=a version="v2" {now * 10**6}\n')
+    [answer] = client.answers([Ask("M::etcd:(last(version)) BY node")], start_ms=now - 9999, end_ms=now + 999)
+    assert answer.series[0].texts == {"last(version)": "v2"}
+    assert answer.series[0].rows[0][1] is None
+
+
+def test_a_live_view_is_one_request_whose_queries_are_all_read(studio: StudioServer, client: StudioClient) -> None:
+    now = int(time.time() * 1000)
+    write(
+        studio,
+        f"docker_containers,cluster_name_k8s=lab,host=n1,container_name=nginx cpu_usage=12.5 {now * 10**6}\n"
+        f"istio_prom,cluster_name_k8s=lab,reporter=source istio_requests_total=4 {now * 10**6}\n",
+    )
+    for number, view in enumerate(views.catalogue(), 1):
+        wanted = live.begin(view, "lab")
+        asks = live.asks(wanted)
+        answers = client.answers(asks, start_ms=now - 5000, end_ms=now + 5000)
+        assert not [ask.text for ask, answer in zip(asks, answers, strict=True) if answer.error]
+        assert [item.path for item in studio.asked].count("/api/v1/df/query_data_v1") == number
+        picture = live.read(wanted, answers, "en")
+        if view.key == "docker":
+            assert picture.values["host"] == ("n1",)
+            [course] = picture.panels[0].courses
+            assert (course.name, course.newest) == ("nginx", 12.5)
+            assert [panel.key for panel in picture.panels if panel.filled] == ["D1", "D8"]
+        elif view.key == "etcd":
+            assert "No points of etcd have arrived." in picture.panels[0].why
 
 
 def test_answers_that_come_later(studio: StudioServer, client: StudioClient) -> None:

@@ -140,6 +140,7 @@ def main() -> None:
 
     import lab_bench
     import preview_bench
+    import views_bench
 
     print(f"medians of {RUNS}")
     with tempfile.TemporaryDirectory() as folder:
@@ -147,7 +148,7 @@ def main() -> None:
             print(line(one), flush=True)
         for one in lab_bench.measure(Path(folder)):
             print(line(one), flush=True)
-    for one in preview_bench.measure(RUNS):
+    for one in (*views_bench.measure(RUNS), *preview_bench.measure(RUNS)):
         print(line(one), flush=True)
 
 

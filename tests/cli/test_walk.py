@@ -76,6 +76,16 @@ def test_there_and_back(tmp_path: Path, etcd: str) -> None:
             values = [row[1] for row in one["values"] if row[1] is not None]
             assert first[node] <= values[0] <= last[node]
 
+        told = lab.run("views", "status", "-o", "json")
+        assert told.status == 0, told
+        status = {view["key"]: view for view in json.loads(told.out)["views"]}
+        assert {view["dashboard"]["state"] for view in status.values()} == {"same"}
+        panels = {panel["key"]: panel for panel in status["etcd"]["panels"]}
+        assert panels["E1"]["filled"]
+        assert panels["E14f"]["lacking"] == [{"source": "etcd", "field": "grpc_server_handled_total"}]
+        shown = lab.run("views", "status")
+        assert "E14f: nothing has arrived of etcd.grpc_server_handled_total" in shown.out, shown
+
         again = lab.run("plan", "-f", file)
         assert again.status == 0, again
         repeated = lab.run("apply", "-f", file, "--yes")

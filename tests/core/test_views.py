@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from dataclasses import replace
 
 import pytest
 
 from tui.core import views
-from tui.core.errors import RefusedError, UsageError
+from tui.core.errors import UsageError
 from tui.core.query import PromQL
 from tui.core.views import SchemaError
 
@@ -39,7 +38,6 @@ def test_seven_views_in_the_tutorials_order() -> None:
         ("istio-service", "2.3"),
         ("istio-workload", "2.4"),
     ]
-    assert not [view.key for view in catalogue if view.coming]
     assert catalogue[0].title("zh") == "Docker 监控视图"
     assert catalogue[0].name("zh") == "Docker 监控视图1"  # as the tutorial fills it in
     assert catalogue[2].name("zh") == "ETCD 监控视图"
@@ -51,12 +49,6 @@ def test_no_such_view() -> None:
         views.view("etc")
     with pytest.raises(UsageError):
         views.view("../etcd")
-
-
-@pytest.mark.parametrize("key", views.KEYS)
-def test_a_view_that_is_coming_says_so(key: str) -> None:
-    with pytest.raises(RefusedError, match="later version"):
-        views.build(replace(views.view(key), coming=True), name="x", language="en")
 
 
 def test_etcd_has_every_built_in_and_grafana_panel() -> None:

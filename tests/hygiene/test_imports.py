@@ -14,7 +14,7 @@ from terminal_harness import Terminal
 
 ROOT = Path(__file__).parents[2]
 TERMINAL_INTERFACE = {"textual", "rich"}
-WORLD = {"kubernetes", "httpx", "tomlkit", "yaml", "aiohttp", "cryptography", "re2", "urllib3", "websocket"}
+WORLD = {"kubernetes", "httpx", "tomlkit", "yaml", "aiohttp", "cryptography", "re2", "urllib3", "websocket", "plotext"}
 
 LIST_MODULES = """
 import atexit, json, sys

@@ -12,7 +12,9 @@ SETS = "/apis/apps/v1/namespaces/same/daemonsets"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/same"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/same/leases"
 JSON, APPLY = "application/json", "application/apply-patch+yaml"
-MERGE, STRATEGIC, JSON_PATCH = (f"application/{name}+json" for name in ("merge-patch", "strategic-merge-patch", "json-patch"))
+MERGE, STRATEGIC, JSON_PATCH = (
+    f"application/{name}+json" for name in ("merge-patch", "strategic-merge-patch", "json-patch")
+)
 PORT = "must be between 1 and 65535, inclusive"
 LABEL_KEY = (
     "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
@@ -32,7 +34,10 @@ def secret(name: str, **more: Any) -> Obj:
 
 def daemon_set(container: Obj | None = None, spec: Obj | None = None, **pod: Any) -> Obj:
     """A DaemonSet that is fine but for what is given."""
-    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i", **(container or {})}], **pod}}
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i", **(container or {})}], **pod},
+    }
     full = {"selector": {"matchLabels": {"a": "b"}}, "template": template, **(spec or {})}
     return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "d"}, "spec": full}
 

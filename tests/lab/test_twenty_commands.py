@@ -1,8 +1,9 @@
 """Twenty kubectl commands print the same on the practice control plane and on a real kube-apiserver, ages aside.
 
 What they print there, from kube-apiserver 1.36.2, is kept in tests/data/kubernetes/twenty-commands.json; both are held
-against it, texts included where kubectl is of the minor version that was recorded. Left out, for want of nodes behind a bare API server: logs, exec, get -w and rollout status of pods that run
-(the lab's own tests play them), and kubectl older than 1.28.
+against it, texts included where kubectl is of the minor version that was recorded. Left out, for want of nodes behind a
+bare API server: logs, exec, get -w and rollout status of pods that run (the lab's own tests play them), and kubectl
+older than 1.28.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ def test_twenty_commands(
     assert [each["command"] for each in kept["commands"]] == list(COMMANDS)
     version = json.loads(kubectl("version --client -o json")["out"])["clientVersion"]["gitVersion"]
     same = version.split(".")[:2] == kept["kubectl"].split(".")[:2]
-    left_out = "logs, exec, get -w, rollouts of real pods" + ("" if same else "; texts, which another kubectl words anew")
+    left_out = "logs, exec, get -w, rollouts of real pods" + ("" if same else "; texts, which this kubectl words anew")
     record_property("figure", f"twenty commands of kubectl {version}; left out: {left_out}")
     for recorded in kept["commands"]:
         done = kubectl(recorded["command"])

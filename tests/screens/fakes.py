@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.screens import live_answers
 from tui.core.errors import (
     ConflictError,
     FieldConflict,
@@ -24,7 +25,10 @@ from tui.core.errors import (
 from tui.core.ports import (
     Access,
     AgentInputs,
+    Answer,
     Applied,
+    Ask,
+    Budget,
     Certificate,
     CertificateFile,
     Context,
@@ -39,7 +43,9 @@ from tui.core.ports import (
     Series,
     Workspace,
 )
+from tui.core.prom import lineprotocol
 from tui.core.prom.collector import Scrape
+from tui.core.prom.preview import preview
 from tui.core.survey import DataKit, wanted_rights
 from tui.lab.apiserver.labels import parse
 
@@ -120,7 +126,7 @@ def _daemon_set(cluster_name: str) -> Object:
         {"name": "ENV_CLUSTER_NAME_K8S", "value": cluster_name},
         {"name": "ENV_GLOBAL_HOST_TAGS", "value": "host=__datakit_hostname,host_ip=__datakit_ip"},
         {"name": "ENV_ENABLE_ELECTION", "value": "enable"},
-        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,mem,container"},
+        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,disk,mem,system,container"},
     ]
     return {
         "apiVersion": "apps/v1",
@@ -171,6 +177,16 @@ def merged(live: Any, body: Any) -> Any:
     return copy.deepcopy(body)
 
 
+def _hold(daemon_set: Object, body: Object, manager: str) -> None:
+    """The one field whose owner matters here: the update strategy, which goes back to its default when it is let go."""
+    if "updateStrategy" in body.get("spec", {}):
+        fields = {"f:spec": {"f:updateStrategy": {"f:type": {}}}}
+        entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+        daemon_set["metadata"]["managedFields"] = [entry]
+    elif daemon_set["metadata"].pop("managedFields", None):
+        daemon_set["spec"]["updateStrategy"] = {**daemon_set["spec"]["updateStrategy"], "type": "RollingUpdate"}
+
+
 @dataclass
 class World:
     """What the fakes share. Each `refuse_…`/`conflict` is a refusal that a test switches on."""
@@ -181,14 +197,18 @@ class World:
     kubeconfig_error: WizardError | None = None
     connect_error: WizardError | None = None
     conflict: FieldConflict | None = None
+    conflict_on: str = "ConfigMap"
     key: str = API_KEY
     dashboards: dict[str, Dashboard] = field(default_factory=dict)
     templates: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     writes: list[str] = field(default_factory=list)
     time_scale: float = 1.0
     scrapes: int = 0
+    budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
     held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
+    asked: list[list[Ask]] = field(default_factory=list)  # each request of a live view
+    answer: Callable[[Sequence[Ask], int], list[Answer]] = live_answers.answers
 
     @classmethod
     def fresh(cls, cluster_name: str = "lab") -> World:
@@ -252,7 +272,7 @@ class World:
                     "apiVersion": "v1",
                     "kind": "Pod",
                     "metadata": _meta(
-                        f"datakit-{node}",
+                        f"datakit-{node.replace('-', '')}",
                         "datakit",
                         labels={
                             "app": "daemonset-datakit",
@@ -297,8 +317,8 @@ def _row(item: Object) -> Row:
     return Row(cells, metadata)
 
 
-class FakeCluster:
-    """ports.Cluster over the world's objects."""
+class FakeReader:
+    """ports.Reader over the world's objects."""
 
     def __init__(self, world: World, context: Context) -> None:
         self.world = world
@@ -361,6 +381,32 @@ class FakeCluster:
                 rules.append({"verbs": [access.verb], "apiGroups": [access.kind.group], "resources": [resource]})
         return {"resourceRules": rules, "incomplete": False}
 
+    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
+        return [self._may(access) for access in wanted]
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
+    ) -> ExecResult:
+        return ExecResult(b"", b"", 0)
+
+
+class FakeCluster(FakeReader):
+    """ports.Cluster over the world's objects."""
+
+    def __init__(self, world: World, context: Context) -> None:
+        super().__init__(world, context)
+        self._context = context
+
+    def reader(self) -> FakeReader:
+        return FakeReader(self.world, self._context)
+
     def apply(
         self,
         kind: Kind,
@@ -373,10 +419,12 @@ class FakeCluster:
         force: bool = False,
     ) -> Applied:
         self._check("patch", kind, namespace, name)
-        if self.world.conflict is not None and not force and kind.kind == "ConfigMap":
+        if self.world.conflict is not None and not force and kind.kind == self.world.conflict_on:
             raise ConflictError("Apply failed with 1 conflict", conflicts=[self.world.conflict], object=name)
         live = self.world.objects.get((kind.kind, namespace, name), {})
         after = merged(live, body)
+        if kind.kind == "DaemonSet":
+            _hold(after, body, manager)
         changed = after != live
         if not dry_run and changed:
             metadata = after["metadata"]
@@ -390,11 +438,12 @@ class FakeCluster:
     def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
         raise NotImplementedError("undo is not part of the screens")
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        raise NotImplementedError("undo is not part of the screens")
-
-    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
-        return [self._may(access) for access in wanted]
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        self._check("delete", kind, namespace, name)
+        assert kind.kind == "Pod", "undo is not part of the screens"
+        assert self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] == uid
+        self.world.writes.append(f"deleted {name}")
+        self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] = f"{uid}+"  # another of the same name
 
     def wait_rollout(
         self,
@@ -405,7 +454,12 @@ class FakeCluster:
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
+        if replaced is not None:
+            state = Rollout(len(replaced), len(replaced), len(replaced), True, dict.fromkeys(replaced, "ready"))
+            progress(state)
+            return state
         state = Rollout(4, 0, 4, False, {})
         progress(state)
         while self.world.held:
@@ -417,11 +471,6 @@ class FakeCluster:
             progress(state)
         self.world.roll()
         return state
-
-    def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
-    ) -> ExecResult:
-        return ExecResult(b"", b"", 0)
 
 
 class FakeAgent:
@@ -451,13 +500,26 @@ class FakeAgent:
         return {}
 
     def feeds(self) -> dict[str, Feed]:
-        return {"prom.etcd": Feed(10.0, 100.0, time.time())} if self.world.conf else {}
+        own = {name: Feed(10.0, 100.0, time.time()) for name in ("container-metric", "k8s-metric")}
+        return own | ({"prom.etcd": Feed(10.0, 100.0, time.time())} if self.world.conf else {})
 
     def uploads(self) -> dict[str, float]:
         return {"OK": 100.0}
 
     def file(self, path: str) -> bytes | None:
         return self.world.conf.encode() if path == CONF_PATH and self.world.conf else None
+
+    def access(self, path: str) -> bool | None:
+        return True
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        made = preview(conf, self.scrape, host_tags=self.host_tags(), election_tags={}, env=self.env, now_ms=0)
+        told = f"# [metric] {len(made.points)} points, 1 time series from prom.etcd\n"
+        return lineprotocol.encode(made.points) + told
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"ENV_K8S_NODE_NAME": self.node}
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
         self.world.scrapes += 1
@@ -519,7 +581,19 @@ class FakeStudio:
         if "cluster_name_k8s" in self.world.conf:  # host tags do not reach points that are collected under election
             tags["cluster_name_k8s"] = "lab"
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
-        return [[Series(tags, ("time", "value"), rows)] for _query in queries]
+        own = [Series({"host": n, "node": n, "cluster_name_k8s": "lab"}, ("time", "value"), rows[-1:]) for n in NODES]
+        inputs = ("docker_containers", "kube_")
+        return [
+            own if any(name in query for name in inputs) else [Series(tags, ("time", "value"), rows)]
+            for query in queries
+        ]
+
+    def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        self.world.asked.append(list(asks))
+        return self.world.answer(asks, end_ms)
+
+    def budget(self) -> Budget:
+        return self.world.budget
 
     def find_dashboard(self, uuid: str) -> Dashboard | None:
         return self.world.dashboards.get(uuid)
@@ -543,8 +617,26 @@ class FakeStudio:
         self.world.writes.append(f"view {name}")
         return made
 
+    def export_dashboard(self, uuid: str) -> dict[str, Any]:
+        if uuid not in self.world.templates:
+            raise NotFoundError("No such dashboard.", object=uuid)
+        return copy.deepcopy(dict(self.world.templates[uuid]))
+
+    def update_dashboard(
+        self,
+        uuid: str,
+        name: str,
+        template: Mapping[str, Any],
+        *,
+        identifier: str,
+        desc: str = "",
+        tags: Sequence[str] = (),
+    ) -> Dashboard:
+        return self.create_dashboard(uuid, name, template, identifier=identifier, desc=desc, tags=tags)
+
     def delete_dashboard(self, uuid: str) -> None:
         del self.world.dashboards[uuid]
+        del self.world.templates[uuid]
 
     def link(self, dashboard: Dashboard, variables: Mapping[str, str]) -> str:
         return f"https://console.example/scene/dashboard/{dashboard.uuid}"

@@ -12,6 +12,7 @@ from tui.core.errors import FieldConflict, UnreachableError, UsageError
 from tui.core.steps import StepState
 from tui.widgets import background
 from tui.widgets.error_page import ErrorPage
+from tui.widgets.force_page import ForcePage
 from tui.widgets.leave_page import LeavePage
 
 
@@ -162,6 +163,34 @@ async def test_a_conflict_names_the_owner_and_is_never_forced(tmp_path: Path) ->
         assert world.writes == []
 
 
+async def test_a_field_in_the_way_is_taken_only_when_it_is_asked_for_by_name(tmp_path: Path) -> None:
+    world = World.fresh()
+    config_map = world.objects["ConfigMap", "datakit", "datakit-conf"]
+    config_map["data"]["etcd.conf"] = "# by hand"
+    entry = {"manager": "rancher", "operation": "Update", "fieldsV1": {"f:data": {"f:etcd.conf": {}}}}
+    config_map["metadata"]["managedFields"] = [entry]
+    world.conflict = FieldConflict(".data.etcd.conf", "rancher")
+    async with driving(tmp_path, world=world) as drive:
+        await drive.to("review")
+        await drive.press("f")
+        assert isinstance(drive.app.screen, ForcePage)
+        for said in (".data.etcd.conf", "# by hand", "## Written by DataKit Wizard", "Rancher wrote it by hand"):
+            assert said in drive.text, drive.text
+        await drive.press("enter")  # Enter leaves it
+        assert drive.next == "Go on without applying"
+        assert world.writes == []
+        await drive.press("f", "t")
+        assert "Taken: .data.etcd.conf, which is rancher's." in drive.text
+        assert world.writes == []
+        assert drive.next.startswith("Apply 2 changes")
+        await drive.press("enter")
+        assert world.writes[0] == "ConfigMap datakit/datakit-conf"
+        receipt = drive.app.session.receipt
+        assert receipt is not None
+        (forced,) = receipt.steps[0].forced
+        assert (forced.path, forced.manager, forced.old) == (".data.etcd.conf", "rancher", "# by hand")
+
+
 async def test_a_conflict_that_appears_between_review_and_apply(tmp_path: Path) -> None:
     async with driving(tmp_path) as drive:
         await drive.to("review")
@@ -228,7 +257,7 @@ async def test_stopping_a_rollout_and_applying_again(tmp_path: Path) -> None:
         await drive.press("escape")
         assert drive.next == "Look again"
         await drive.press("enter")
-        assert drive.next == "Finish what was begun"
+        assert drive.next == "Watch the rollout again"
         await drive.press("enter")
         assert drive.app.session.state("review") is StepState.DONE
         assert len(list((tmp_path / "state" / "receipts").rglob("*.json"))) == 1

@@ -11,7 +11,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -67,15 +67,18 @@ class _Rest(RESTClientObject):
         return super().request(method, url, merged, *args, **options)  # type: ignore[no-untyped-call]
 
 
-class KubernetesCluster:
-    """`tui.core.ports.Cluster` for one context. Makes no request until asked; safe to use from several threads."""
+class KubernetesReader:
+    """`tui.core.ports.Reader` for one context. Makes no request until asked; safe to use from several threads.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Nothing in it writes: what changes a cluster is KubernetesCluster's alone.
+    """
+
+    def __init__(self, endpoint: Endpoint, identity: Identity | None = None) -> None:
         self.context = endpoint.context
         self.server = without_userinfo(endpoint.server)
         self.time_scale = endpoint.time_scale
         self._endpoint = endpoint
-        self._identity = Identity(endpoint)
+        self._identity = identity or Identity(endpoint)
         self._lock = threading.Lock()
         self._client: DynamicClient | None = None
         self._tls: ssl.SSLContext | None = None
@@ -101,88 +104,26 @@ class KubernetesCluster:
 
     def list(self, kind: Kind, namespace: str = "", *, labels: str = "", fields: str = "") -> Objects:
         """All objects of a kind in one namespace or (namespace "") in all, fetched in pages of 500."""
-        return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
+        try:
+            return lists.objects(self._page_of(kind, namespace), kind, lists.selectors(labels, fields))
+        except UnreachableError as error:
+            # A group that it does not have is answered by the server's bare web server (kube-apiserver 1.36).
+            if "." in kind.group and not kind.group.endswith(".k8s.io") and error.why == "404 page not found":
+                what = _("The API server knows no {kind}.").format(kind=kind.kind)
+                raise NotFoundError(what, object=kind.plural) from None
+            raise
 
-    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False) -> Rows:
-        """All objects of a kind as rows of `kubectl get -o wide`; the first `sample`, or the `whole`, with metadata.
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Rows:
+        """All objects of a kind as rows of `kubectl get -o wide`; the first `sample` of them with metadata.
 
         Of 5,000 pods the rows are 0.7 MB, their metadata 20 MB more, the pods themselves 34 MB (kube-apiserver 1.36).
         """
         ask = self._page_of(kind, namespace, lists.TABLE)
-        return lists.rows(ask, lists.selectors(labels), sample=sample, whole=whole)
+        return lists.rows(ask, lists.selectors(labels), sample=sample)
 
     def _page_of(self, kind: Kind, namespace: str, accept: str = "") -> lists.Ask:
         path, object = _path(kind, namespace), _named(kind, namespace)
         return lambda query: self._ask("get", path, object, query=query, accept=accept)[0]
-
-    def apply(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        body: Object,
-        *,
-        manager: str,
-        dry_run: bool,
-        force: bool = False,
-    ) -> Applied:
-        """Server-side apply of a partial object.
-
-        `metadata.uid` and `metadata.resourceVersion` in the body hold it to the object that was reviewed.
-        Raises ConflictError (fields of others), StaleError, ForbiddenError, WizardError (invalid), and
-        DeadlineError where no answer came: then the outcome is unknown, and the caller has to look.
-        """
-        metadata = {
-            "name": name,
-            **({"namespace": namespace} if kind.namespaced else {}),
-            **body.get("metadata", {}),
-        }
-        whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body, "metadata": metadata}
-        return self._patch(
-            kind,
-            namespace,
-            name,
-            whole,
-            "application/apply-patch+yaml",
-            manager,
-            dry_run,
-            [("force", _flag(force))],
-        )
-
-    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
-        """Strategic merge patch under the name of `manager`; errors as of apply."""
-        content_type = "application/strategic-merge-patch+json"
-        return self._patch(kind, namespace, name, body, content_type, manager, dry_run, [])
-
-    def _patch(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        body: Object,
-        content_type: str,
-        manager: str,
-        dry_run: bool,
-        query: Query,
-    ) -> Applied:
-        query = [("fieldManager", manager), ("fieldValidation", "Strict"), *query]
-        query += [("dryRun", "All")] if dry_run else []
-        answer, warnings = self._ask(
-            "patch",
-            _path(kind, namespace, name),
-            _named(kind, namespace, name),
-            body=body,
-            query=query,
-            content_type=content_type,
-            writing=not dry_run,
-        )
-        return Applied(answer, warnings)
-
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
-        """Delete the object if it still has this uid, and this version. Raises StaleError where not, NotFoundError."""
-        held = {"uid": uid, **({"resourceVersion": version} if version else {})}
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": held}
-        self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
 
     def allowed(self, wanted: Sequence[Access]) -> Verdicts:
         """Access reviews, in the order asked."""
@@ -217,23 +158,15 @@ class KubernetesCluster:
         status: Object = answer.get("status") or {}
         return status
 
-    def wait_rollout(
+    def exec(
         self,
         namespace: str,
-        name: str,
-        generation: int,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
         *,
-        deadline_s: float,
-        progress: Callable[[Rollout], None],
-        cancelled: Callable[[], bool],
-    ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out on all nodes: see `tui.backend.rollout`."""
-        return rollout.wait(
-            self, namespace, name, generation, deadline_s=deadline_s, progress=progress, cancelled=cancelled
-        )
-
-    def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         if self._endpoint.impersonate:
@@ -250,6 +183,7 @@ class KubernetesCluster:
                     self._endpoint.server,
                     f"{_path(POD, namespace, pod)}/exec",
                     argv,
+                    stdin=stdin,
                     container=container,
                     headers=self._identity.headers(credential),
                     tls=self._identity.tls(credential),
@@ -409,6 +343,106 @@ class KubernetesCluster:
         client.rest_client = _Rest(configuration, tls)
         client.user_agent = _USER_AGENT
         return DynamicClient(client, discoverer=_no_discovery)  # type: ignore[no-untyped-call]
+
+
+class KubernetesCluster(KubernetesReader):
+    """`tui.core.ports.Cluster` for one context: what the reader has, and the writing methods."""
+
+    def reader(self) -> KubernetesReader:
+        """The same cluster without the writing methods: its own connection, the same credential."""
+        return KubernetesReader(self._endpoint, self._identity)
+
+    def apply(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Object,
+        *,
+        manager: str,
+        dry_run: bool,
+        force: bool = False,
+    ) -> Applied:
+        """Server-side apply of a partial object.
+
+        `metadata.uid` and `metadata.resourceVersion` in the body hold it to the object that was reviewed.
+        Raises ConflictError (fields of others), StaleError, ForbiddenError, WizardError (invalid), and
+        DeadlineError where no answer came: then the outcome is unknown, and the caller has to look.
+        """
+        metadata = {
+            "name": name,
+            **({"namespace": namespace} if kind.namespaced else {}),
+            **body.get("metadata", {}),
+        }
+        whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body, "metadata": metadata}
+        return self._patch(
+            kind,
+            namespace,
+            name,
+            whole,
+            "application/apply-patch+yaml",
+            manager,
+            dry_run,
+            [("force", _flag(force))],
+        )
+
+    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
+        """Strategic merge patch under the name of `manager`; errors as of apply."""
+        content_type = "application/strategic-merge-patch+json"
+        return self._patch(kind, namespace, name, body, content_type, manager, dry_run, [])
+
+    def _patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Object,
+        content_type: str,
+        manager: str,
+        dry_run: bool,
+        query: Query,
+    ) -> Applied:
+        query = [("fieldManager", manager), ("fieldValidation", "Strict"), *query]
+        query += [("dryRun", "All")] if dry_run else []
+        answer, warnings = self._ask(
+            "patch",
+            _path(kind, namespace, name),
+            _named(kind, namespace, name),
+            body=body,
+            query=query,
+            content_type=content_type,
+            writing=not dry_run,
+        )
+        return Applied(answer, warnings)
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        """Delete the object if it still has this uid, and this version. Raises StaleError where not, NotFoundError."""
+        held = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": held}
+        self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
+
+    def wait_rollout(
+        self,
+        namespace: str,
+        name: str,
+        generation: int,
+        *,
+        deadline_s: float,
+        progress: Callable[[Rollout], None],
+        cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
+    ) -> Rollout:
+        """Follow the DaemonSet until `generation` is out, on all nodes or on some: see `tui.backend.rollout`."""
+        return rollout.wait(
+            self,
+            namespace,
+            name,
+            generation,
+            deadline_s=deadline_s,
+            progress=progress,
+            cancelled=cancelled,
+            replaced=replaced,
+        )
 
 
 def _no_discovery(_client: object, _cache: object) -> None:

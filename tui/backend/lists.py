@@ -32,12 +32,12 @@ def objects(ask: Ask, kind: Kind, selected: Query) -> list[Object]:
     return _pages(ask, selected, lambda _first: [("limit", str(_PAGE))], read)
 
 
-def rows(ask: Ask, selected: Query, *, sample: int, whole: bool) -> list[Row]:
-    """Rows of a Table; the first `sample`, or the `whole`, with metadata."""
+def rows(ask: Ask, selected: Query, *, sample: int) -> list[Row]:
+    """Rows of a Table; the first `sample` with metadata, which is a page of its own."""
 
     def form(first: bool) -> Query:
-        if whole or (sample and first):
-            return [("includeObject", "Metadata"), ("limit", str(_PAGE if whole else sample))]
+        if sample and first:
+            return [("includeObject", "Metadata"), ("limit", str(sample))]
         return [("includeObject", "None"), ("limit", str(_ROWS))]
 
     return _pages(ask, selected, form, _rows)

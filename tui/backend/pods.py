@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from tui.core.errors import NotFoundError
+from tui.core.errors import ForbiddenError, NotFoundError
 from tui.core.ports import POD, Kind, Object, Row
+from tui.core.survey import is_pod_of
 from tui.i18n import _, ngettext
 
 _TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
-_METADATA = ("name", "namespace", "labels", "ownerReferences", "deletionTimestamp")
+_GENERATION, _HASH = "pod-template-generation", "controller-revision-hash"
 _WHOLE = 20  # maxUnavailable is one on most clusters; where it is more, a few tell what is the matter
 # The kubelet's reasons that do not pass by themselves (pkg/kubelet, 1.36).
 _FAILURES = frozenset(
@@ -34,32 +35,48 @@ class Reads(Protocol):
 
     def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
 
-    def table(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False
-    ) -> Sequence[Row]: ...
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Sequence[Row]: ...
 
 
-def listed(cluster: Reads, namespace: str, labels: str) -> list[Object]:
-    """The pods that `labels` select, as far as a rollout needs them: rows with metadata, for there may be thousands.
+def listed(cluster: Reads, daemonset: Object) -> list[Object]:
+    """The DaemonSet's pods as far as a rollout needs them, from rows, for there may be thousands.
 
-    Only of those that are not ready the whole object is read, and of no more than a few: `_WHOLE`.
+    Which of them have the current template is asked with its labels. Only of those that are not ready the whole object
+    is read, and of no more than a few: `_WHOLE`. The others share their parts.
     """
+    metadata, labels = daemonset["metadata"], selector(daemonset["spec"]["selector"])
+    namespace = metadata["namespace"]
+    generation = (metadata.get("annotations") or {}).get(_TEMPLATE_GENERATION, "")
+    newest = cluster.table(POD, namespace, labels=f"{labels},{_GENERATION}={generation}", sample=1)
+    new = {row.name for row in newest}
+    if revision := next(((row.metadata or {}).get("labels", {}).get(_HASH) for row in newest if row.metadata), ""):
+        new |= {row.name for row in cluster.table(POD, namespace, labels=f"{labels},{_HASH}={revision}")}
+    owners = [{"uid": metadata.get("uid")}]
+    marks: dict[bool, Object] = {True: {_GENERATION: generation}, False: {}}
+    states: dict[tuple[str, bool], Object] = {}
     found = []
     left = _WHOLE
-    for row in cluster.table(POD, namespace, labels=labels, whole=True):
-        metadata = row.metadata or {}
-        kept = {key: metadata[key] for key in _METADATA if key in metadata}
+    for row in cluster.table(POD, namespace, labels=labels):
         ready, _slash, containers = str(row.cells.get("Ready", "")).partition("/")
-        status = str(row.cells.get("Status", ""))
-        if left and (status != "Running" or ready != containers):
-            left -= 1
-            with suppress(NotFoundError):  # it went meanwhile
-                found.append(cluster.get(POD, namespace, row.name))
+        phase, node = str(row.cells.get("Status", "")), str(row.cells.get("Node", ""))
+        running = phase == "Running" and ready == containers
+        if not is_pod_of(metadata["name"], row.name):
             continue
-        node = str(row.cells.get("Node", ""))
-        state = {"type": "Ready", "status": str(status == "Running" and ready == containers)}
-        spec = {} if node == "<none>" else {"nodeName": node}
-        found.append({"metadata": kept, "spec": spec, "status": {"phase": status, "conditions": [state]}})
+        if left and not running:
+            left -= 1
+            try:
+                found.append(cluster.get(POD, namespace, row.name))
+                continue
+            except NotFoundError:  # it went meanwhile
+                continue
+            except ForbiddenError:  # its row has to do
+                left = 0
+        condition = {"type": "Ready", "status": str(running)}
+        status = states.setdefault((phase, running), {"phase": phase, "conditions": [condition]})
+        about = {"name": row.name, "namespace": namespace, "labels": marks[row.name in new], "ownerReferences": owners}
+        if phase == "Terminating":
+            about["deletionTimestamp"] = phase
+        found.append({"metadata": about, "spec": {} if node == "<none>" else {"nodeName": node}, "status": status})
     return found
 
 
@@ -96,9 +113,9 @@ def new_pods(pods: Sequence[Object], daemonset: Object) -> set[str]:
     """
     generation = (daemonset["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION)
     named = [(pod["metadata"]["name"], pod["metadata"].get("labels") or {}) for pod in pods]
-    new = {name for name, labels in named if labels.get("pod-template-generation") == generation}
-    hashes = {labels.get("controller-revision-hash") for name, labels in named if name in new} - {None}
-    return new | {name for name, labels in named if labels.get("controller-revision-hash") in hashes}
+    new = {name for name, labels in named if labels.get(_GENERATION) == generation}
+    hashes = {labels.get(_HASH) for name, labels in named if name in new} - {None}
+    return new | {name for name, labels in named if labels.get(_HASH) in hashes}
 
 
 def node_of(pod: Object) -> str:

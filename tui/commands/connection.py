@@ -36,11 +36,16 @@ def store() -> Store:
     return Store(settings.state_dir(os.environ))
 
 
-def contexts(options: argparse.Namespace) -> list[Context]:
-    """Every context of the kubeconfig."""
+def open_backend(options: argparse.Namespace, time_scale: float = 1.0) -> Backend:
+    """The backend of the kubeconfig in use. Nothing is read yet."""
     from tui import backend
 
-    return backend.connect(options.kubeconfig or "").clusters().contexts()
+    return backend.connect(options.kubeconfig or "", time_scale)
+
+
+def contexts(options: argparse.Namespace) -> list[Context]:
+    """Every context of the kubeconfig."""
+    return open_backend(options).clusters().contexts()
 
 
 def connect(options: argparse.Namespace, wanted: str = "") -> Connection:
@@ -121,6 +126,11 @@ def consent(options: argparse.Namespace, question: str) -> None:
         raise RefusedError(
             _("Nothing was changed: there is nobody to ask."), remedy=_("Give --yes to go on without being asked.")
         )
-    print(question, end=" ", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
+    if not agreed(question):
         raise RefusedError(_("Nothing was changed."))
+
+
+def agreed(question: str) -> bool:
+    """Ask once on the terminal."""
+    print(question, end=" ", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")

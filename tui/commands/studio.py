@@ -5,17 +5,33 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 
 from tui import i18n
-from tui.commands.connection import connect, consent, datakit, say, studio, studio_settings
-from tui.core import actions
+from tui.commands.connection import (
+    Connection,
+    connect,
+    consent,
+    datakit,
+    open_backend,
+    say,
+    store,
+    studio,
+    studio_settings,
+)
+from tui.core import actions, reports, view_fill, view_sync
 from tui.core import views as catalogue
-from tui.core.errors import Exit, PartialError, UsageError, WizardError
-from tui.core.ports import Studio
+from tui.core.errors import Exit, UsageError
+from tui.core.plan import view_change
+from tui.core.ports import Dashboard, Studio, Workspace
 from tui.core.proposal import cluster_name
 from tui.core.query_forms import Form, unverified
-from tui.core.survey import survey
+from tui.core.receipts import Receipt
+from tui.core.survey import CLUSTER_TAG, Survey, survey
+from tui.core.view_sync import Standing, Wanted
+from tui.core.view_writes import create_views, new_id
+from tui.core.writes import now
 from tui.i18n import _
 
 
@@ -29,8 +45,8 @@ def views(options: argparse.Namespace) -> int:
 def _list(options: argparse.Namespace) -> int:
     language = i18n.language()
     for view in catalogue.catalogue():
-        note = _("comes in a later version") if view.coming else _("{n} panels").format(n=len(view.panels))
-        print(f"{view.number}\t{view.key}\t{view.title(language)}\t{note}")
+        panels = _("{n} panels").format(n=len(view.panels))
+        print(f"{view.number}\t{view.key}\t{view.title(language)}\t{panels}")
     return Exit.OK
 
 
@@ -57,9 +73,6 @@ def _export(options: argparse.Namespace) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for view in catalogue.catalogue():
-            if view.coming:
-                say(f"{view.key}: " + _("comes in a later version"))
-                continue
             path = folder / f"{view.key}.json"
             path.write_text(_template(view.key), encoding="utf-8")
             print(path)
@@ -74,9 +87,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _client(options: argparse.Namespace, time_scale: float) -> Studio:
-    from tui import backend
-
-    client = studio(backend.connect(options.kubeconfig or "", time_scale), studio_settings(options))
+    client = studio(open_backend(options, time_scale), studio_settings(options))
     if client is None:
         raise UsageError(
             _("Views need the studio's endpoint and an API key."),
@@ -85,52 +96,80 @@ def _client(options: argparse.Namespace, time_scale: float) -> Studio:
     return client
 
 
-def _name(options: argparse.Namespace) -> tuple[str, float]:
-    """The cluster's name for the views (as given, or as its DataKit reports it), and how fast its time runs."""
+def _look(options: argparse.Namespace) -> tuple[Connection, Survey]:
     connection = connect(options)
-    look = survey(connection.cluster, datakit(options, connection))
-    return cluster_name(look), look.time_scale
+    return connection, survey(connection.cluster, datakit(options, connection))
+
+
+def _wanted(key: str, cluster: str) -> Wanted:
+    language = i18n.language()
+    return Wanted(key, cluster, catalogue.view(key).name(language), language)
 
 
 def _status(options: argparse.Namespace) -> int:
-    name, time_scale = _name(options)
-    client = _client(options, time_scale)
-    workspace = client.workspace()
-    missing = False
-    for view in catalogue.catalogue():
-        if view.coming:
-            print(f"{view.key}\t" + _("comes in a later version"))
-            continue
-        there = client.find_dashboard(catalogue.dashboard_uuid(workspace.uuid, view.key, name))
-        missing = missing or there is None
-        print(f"{view.key}\t" + (_("there: {name}").format(name=there.name) if there else _("missing")))
-    return Exit.DECIDED_AGAINST if missing else Exit.OK
+    _connection, look = _look(options)
+    client = _client(options, look.time_scale)
+    found = view_sync.look(client, client.workspace(), [_wanted(key, cluster_name(look)) for key in catalogue.KEYS])
+    words = {
+        view_sync.MISSING: _("missing"),
+        view_sync.SAME: _("there: {name}"),
+        view_sync.OUTDATED: _("there, as another version of this tool made it: {name}"),
+        view_sync.CHANGED: _("there, changed by somebody since: {name}"),
+    }
+    chosen, language = catalogue.catalogue(), i18n.language()
+    data = view_fill.panel_data(
+        client, chosen, cluster_name(look), now_ms=time.time() * 1000, time_scale=look.time_scale
+    )
+    if options.output == "json":
+        print(json.dumps(view_fill.status(found, chosen, data, language), ensure_ascii=False, indent=2))
+    for standing in found if options.output == "text" else ():
+        key, name = standing.wanted.key, standing.dashboard.name if standing.dashboard else ""
+        filled = _("{n} of {total} panels fill").format(n=sum(one.filled for one in data[key]), total=len(data[key]))
+        print(f"{key}\t{words[standing.state].format(name=name)}\t{filled}")
+        for reason in view_fill.reasons(data[key], language):
+            print(f"  {reason}")
+    return Exit.DECIDED_AGAINST if any(one.state == view_sync.MISSING for one in found) else Exit.OK
 
 
 def _create(options: argparse.Namespace) -> int:
-    chosen = [catalogue.view(key) for key in options.keys]
-    language = i18n.language()
-    for view in chosen:
-        catalogue.build(view, name=view.name(language), language=language)
-    name, time_scale = (options.cluster_name, 1.0) if options.cluster_name else _name(options)
+    for key in options.keys:
+        catalogue.view(key)  # refused before anything is asked
+    keys = list(dict.fromkeys(options.keys))
+    if options.cluster_name:
+        name, time_scale, receipt = options.cluster_name, 1.0, None
+        for key in keys:
+            _wanted(key, name).template()
+    else:
+        connection, look = _look(options)
+        name, time_scale = cluster_name(look), look.time_scale
+        receipt = actions.new_receipt(connection.cluster, look.datakit, look.uid, user=look.user)
     client = _client(options, time_scale)
     workspace = client.workspace()
-    asked = ", ".join(view.name(language) for view in chosen)
+    standings = view_sync.look(client, workspace, [_wanted(key, name) for key in keys])
+    for standing in standings:
+        overwrite = standing.state == view_sync.CHANGED and standing.wanted.key in options.overwrite_view
+        say("\n".join(reports.view_lines(view_change(standing), overwrite=overwrite)))
+    asked = ", ".join(standing.wanted.name for standing in standings)
     consent(options, _("Create {views} in workspace {workspace}? [y/N]").format(views=asked, workspace=workspace.name))
-    for made, view in enumerate(chosen):
-        try:
-            dashboard = actions.create_view(
-                client, workspace, view.key, name, name=view.name(language), language=language
-            )
-        except WizardError as error:
-            if not made:
-                raise
-            raise PartialError(
-                _("Only part was done: {what}").format(what=error.what),
-                object=view.key,
-                why=error.why,
-                remedy=error.remedy,
-            ) from error
-        link = client.link(dashboard, {"cluster_name_k8s": name})
-        print(f"{view.key}\t{dashboard.uuid}" + (f"\t{link}" if link else ""))
+
+    def tell(standing: Standing, dashboard: Dashboard) -> None:
+        link = client.link(dashboard, {CLUSTER_TAG: name})
+        print(f"{standing.wanted.key}\t{dashboard.uuid}" + (f"\t{link}" if link else ""), flush=True)
+
+    kept = create_views(
+        client,
+        standings,
+        receipt or _studio_receipt(workspace, name, client.endpoint),
+        store(),
+        overwrite=options.overwrite_view,
+        on_event=lambda event: say(f"{event.step}: {event.text}"),
+        on_made=tell,
+    )
+    if kept.path:
+        say(_("Receipt: {path}").format(path=kept.path))
     return Exit.OK
+
+
+def _studio_receipt(workspace: Workspace, cluster: str, endpoint: str) -> Receipt:
+    """A receipt for views that are made without a look at the cluster: it stands under the workspace and the name."""
+    return Receipt(new_id(), now(), "", "", workspace.uuid, cluster, "", "", endpoint=endpoint)

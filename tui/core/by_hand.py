@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tui.core.changes import Change
 from tui.core.diff import yaml_lines
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import COMING, Change, Plan
+from tui.core.plan import Plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Object
 from tui.core.survey import CONFIG_MAP_NAME
 from tui.i18n import _
@@ -53,7 +54,6 @@ def commands(plan: Plan) -> list[Shown]:
             _("Studio: Scenes → New dashboard → {name} → OK.").format(name=view.name),
         )
         for view in plan.views
-        if view.verb != COMING
     ]
     return shown
 

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
-from tui.core.desired import CLUSTER_NAME_ENV, bodies, desired, named
+from tui.core.datakit_settings import CLUSTER_NAME_ENV, INPUTS_ENV
+from tui.core.desired import bodies, desired, named, needs_name
 from tui.core.diff import as_yaml
 from tui.core.errors import UsageError
+from tui.core.istio_conf import annotation
+from tui.core.istio_targets import by_conf
 from tui.core.manifests import Desired
+from tui.core.mesh import INSTANCES, WORKLOAD
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.ports import Kind, Object
+from tui.core.ports import DEPLOYMENT, Kind, Object
 from tui.core.redaction import holds_secret
 from tui.core.survey import Survey
-from tui.i18n import _
+from tui.i18n import _, writing_in
 
 
 def files(answers: Answers, survey: Survey) -> dict[str, str]:
@@ -23,7 +27,7 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
 
     Raises UsageError for answers that do not fit the cluster, and for a conf with a secret: exports get committed.
     """
-    answers = named(answers, survey) if answers.etcd.strategy != "none" or answers.views.create else answers
+    answers = named(answers, survey) if needs_name(answers) else answers
     wanted = desired(answers, survey)
     made: dict[str, str] = {}
     if wanted:
@@ -39,12 +43,12 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
             made[_manifest(kind, body)] = as_yaml(_plain(body))
         made["kustomization.yaml"] = _kustomization(written)
         made["helm/values.yaml"] = _values(wanted)
+    made |= _mesh(answers, survey)
     for key in answers.views.create:
         view = view_catalogue.view(key)
-        if not view.coming:
-            name = answers.views.names.get(key) or view.name(answers.views.lang)
-            template = view_catalogue.build(view, name=name, language=answers.views.lang)
-            made[f"dashboards/{key}.json"] = json.dumps(template, ensure_ascii=False, indent=1) + "\n"
+        name = answers.views.names.get(key) or view.name(answers.views.lang)
+        template = view_catalogue.build(view, name=name, language=answers.views.lang)
+        made[f"dashboards/{key}.json"] = json.dumps(template, ensure_ascii=False, indent=1) + "\n"
     return {"README.md": _readme(made), **made}
 
 
@@ -72,6 +76,44 @@ def _kustomization(written: tuple[tuple[Kind, Object, Object | None], ...]) -> s
     return as_yaml(document)
 
 
+def _mesh(answers: Answers, survey: Survey) -> dict[str, str]:
+    """The annotations of the picked workloads as patches, whoever manages those: their source takes them from here.
+
+    They are a component of their own, for workloads are seldom in the kustomization that brings DataKit.
+    """
+    given = answers.istio
+    if given.preset == "none":
+        return {}
+    made: dict[str, str] = {}
+    patches = []
+    for target in survey.mesh.targets:
+        of_sidecar = given.sidecars == "annotation" or target.role != WORKLOAD
+        if target.key not in given.workloads or by_conf(target, survey.datakit) or not of_sidecar:
+            continue
+        with writing_in(answers.views.lang):
+            text = annotation(target, given.preset, answers.cluster.name)
+        template: Object = {"metadata": {"annotations": {INSTANCES: text}}}
+        metadata = {"name": target.name, "namespace": target.namespace}
+        name = f"{target.kind.lower()}-{target.namespace}-{target.name}.yaml"
+        if (
+            target.object is None
+        ):  # of a kind that is not patched here: its annotation alone, to be put where it belongs
+            made[f"istio/{name}"] = as_yaml(template)
+            continue
+        body = {
+            "apiVersion": DEPLOYMENT.api_version,
+            "kind": DEPLOYMENT.kind,
+            "metadata": metadata,
+            "spec": {"template": template},
+        }
+        made[f"istio/{name}"] = as_yaml(body)
+        patches.append({"path": name, "target": {"kind": target.kind, **metadata}})
+    if patches:
+        document = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "patches": patches}
+        made["istio/kustomization.yaml"] = as_yaml(document)
+    return made
+
+
 def _values(wanted: Desired) -> str:
     env = wanted.env
     lines = [
@@ -84,9 +126,11 @@ def _values(wanted: Desired) -> str:
     values: Object = {}
     if wanted.confs:
         values["dkconfig"] = [{"name": conf.key, "path": conf.path, "value": conf.text} for conf in wanted.confs]
-    if CLUSTER_NAME_ENV in env:  # the chart sets it from a value of its own (DataKit's chart of 2025-10)
-        values["datakit"] = {"cluster_name_k8s": env[CLUSTER_NAME_ENV]}
-    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name != CLUSTER_NAME_ENV]
+    # The chart sets these from values of its own (DataKit's chart of 2025-10).
+    own = {CLUSTER_NAME_ENV: "cluster_name_k8s", INPUTS_ENV: "default_enabled_inputs"}
+    if set(own) & set(env):
+        values["datakit"] = {value: env[name] for name, value in own.items() if name in env}
+    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name not in own]
     if others:
         values["extraEnvs"] = others
     return "\n".join(lines) + "\n" + as_yaml(values)
@@ -103,6 +147,14 @@ def _readme(made: Mapping[str, str]) -> str:
             _("By hand, each field owned by this tool as if it had applied it:"),
             "",
             f"    kubectl apply --server-side --field-manager={FIELD_MANAGER} -f manifests/",
+            "",
+        ]
+    if any(name.startswith("istio/") for name in made):
+        parts += [
+            _(
+                "`istio/` holds the annotations of the mesh's pods: each belongs into the source of its workload, "
+                "whose pods restart with it. Kustomize: list that folder under `components:`."
+            ),
             "",
         ]
     if any(name.startswith("dashboards/") for name in made):

@@ -36,6 +36,11 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 POD = Kind("v1", "Pod", "pods")
 SECRET = Kind("v1", "Secret", "secrets")
+SERVICE = Kind("v1", "Service", "services")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+POD_MONITOR = Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
 
 
 @dataclass(frozen=True)
@@ -103,17 +108,22 @@ class ExecResult:
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason")."""
+    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason").
+
+    `slowest` is the node whose pod has been on its way for longest, "" for none, and `slowest_s` for how many seconds.
+    """
 
     desired: int
     updated: int
     available: int
     done: bool
     pods: Mapping[str, str] = field(default_factory=dict)
+    slowest: str = ""
+    slowest_s: float = field(default=0.0, compare=False)
 
 
-class Cluster(Protocol):
-    """One Kubernetes cluster through one context (backend.cluster)."""
+class Reader(Protocol):
+    """One Kubernetes cluster through one context, to look at: it has no method that writes (backend.cluster)."""
 
     context: str
     server: str
@@ -135,13 +145,40 @@ class Cluster(Protocol):
         """All objects of a kind, in one namespace or (namespace "") in all; kind and apiVersion are filled in."""
         ...
 
-    def table(
-        self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0, whole: bool = False
-    ) -> Sequence[Row]:
+    def table(self, kind: Kind, namespace: str = "", *, labels: str = "", sample: int = 0) -> Sequence[Row]:
         """All objects of a kind as the rows of `kubectl get -o wide`, for lists that may be long.
 
-        The first `sample` rows carry their metadata, or with `whole` all rows do.
+        The first `sample` rows carry their metadata.
         """
+        ...
+
+    def allowed(self, wanted: Sequence[Access]) -> Sequence[bool]:
+        """Access reviews (SelfSubjectAccessReview), in the order asked."""
+        ...
+
+    def rules(self, namespace: str) -> Object:
+        """What one may do in a namespace (the status of a SelfSubjectRulesReview): `resourceRules`, `incomplete`."""
+        ...
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
+    ) -> ExecResult:
+        """Run a command in a container. A command that exits with a status is no error here."""
+        ...
+
+
+class Cluster(Reader, Protocol):
+    """One Kubernetes cluster through one context, to look at and to change (backend.cluster)."""
+
+    def reader(self) -> Reader:
+        """The same cluster, as the same user, in an object that cannot write."""
         ...
 
     def apply(
@@ -158,14 +195,6 @@ class Cluster(Protocol):
         """Delete the object if it still has this uid, and this resourceVersion where one is given."""
         ...
 
-    def allowed(self, wanted: Sequence[Access]) -> Sequence[bool]:
-        """Access reviews (SelfSubjectAccessReview), in the order asked."""
-        ...
-
-    def rules(self, namespace: str) -> Object:
-        """What one may do in a namespace (the status of a SelfSubjectRulesReview): `resourceRules`, `incomplete`."""
-        ...
-
     def wait_rollout(
         self,
         namespace: str,
@@ -175,14 +204,13 @@ class Cluster(Protocol):
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for."""
-        ...
+        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for.
 
-    def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
-    ) -> ExecResult:
-        """Run a command in a container. A command that exits with a status is no error here."""
+        With `replaced` (node -> name of the pod that was there) only until each of these nodes runs another, ready pod
+        of the current template; {} waits until the controller has seen `generation`.
+        """
         ...
 
 
@@ -239,6 +267,14 @@ class Agent(Protocol):
 
     def file(self, path: str) -> bytes | None:
         """A file inside the container; None where it does not exist or is a directory."""
+        ...
+
+    def access(self, path: str) -> bool | None:
+        """Whether the agent can read a file; None where there is none."""
+        ...
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        """What the agent itself prints of a conf that is not in place: line protocol and counts. Nothing is sent."""
         ...
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
@@ -323,11 +359,33 @@ class Budget:
 
 @dataclass(frozen=True)
 class Series:
-    """One series of a query's answer: its group-by tags, and rows of (time in unix ms or None, value)."""
+    """One series of a query's answer: its group-by tags, and rows of (time in unix ms or None, value).
+
+    `texts` is the newest value of each column that holds text, for which the rows have None.
+    """
 
     tags: Mapping[str, str]
     columns: tuple[str, ...]
     rows: tuple[tuple[float | None, ...], ...]
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One query of several: DQL, or (as query.PromQL) PromQL. With `interval_s`, in the studio's time, it is answered
+    with a value for each interval of the range; without, with one value.
+    """
+
+    text: str
+    interval_s: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one query was answered: its series, or why the studio refused it."""
+
+    series: tuple[Series, ...] = ()
+    error: str = ""
 
 
 class Studio(Protocol):
@@ -341,6 +399,10 @@ class Studio(Protocol):
 
     def query(self, queries: Sequence[str], *, start_ms: int, end_ms: int) -> list[list[Series]]:
         """DQL queries, answered in order, in as few requests as can be."""
+        ...
+
+    def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        """Many queries, answered in order, in as few requests as can be; one that is refused spoils no other."""
         ...
 
     def find_dashboard(self, uuid: str) -> Dashboard | None: ...
@@ -393,7 +455,7 @@ class Backend(Protocol):
 
     def clusters(self) -> Clusters: ...
 
-    def agent(self, cluster: Cluster, namespace: str, pod: str, node: str, container: str) -> Agent: ...
+    def agent(self, cluster: Reader, namespace: str, pod: str, node: str, container: str) -> Agent: ...
 
     def certificates(self) -> Certificates: ...
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
+from tui.core.changes import SAME
 from tui.core.checks.model import INFO, REQUIRED, Report, Result
-from tui.core.plan import SAME, Plan
-from tui.core.receipts import Receipt
+from tui.core.plan import Plan, ViewChange
+from tui.core.plan_groups import groups, overview
+from tui.core.receipts import PodStep, Receipt
+from tui.core.view_writes import ViewUndo
 from tui.i18n import N_, _, ngettext
 
 SCHEMA = "datakit-wizard/check/v1"
@@ -173,37 +176,81 @@ def _junit_case(suite: ElementTree.Element, result: Result) -> None:
 
 
 def plan_text(plan: Plan) -> str:
-    """The plan for people: each object with its diff, the owners in the way, the views, the rights and the cost."""
+    """The plan for people: each object with its diff, the owners in the way, the views, the rights and the cost.
+
+    Workloads of the mesh are gathered, with the diff of the first. Many changes end with a list of them all, so that
+    the last screenful holds it.
+    """
     lines: list[str] = []
-    for change in plan.changes:
-        verb = {"create": _("create"), "change": _("change"), "same": _("no change")}[change.verb]
-        lines.append(f"{change.title}: {verb}")
+    gathered = groups(plan.changes)
+    for group in gathered:
+        change = group.changes[0]
+        lines.append(group.line())
+        if len(group.changes) > 1 and change.diff:
+            lines.append("  " + _("the first of them, {title}; the others alike:").format(title=change.title))
         lines += [f"  {text}" for text in change.diff.splitlines()]
         for conflict in change.conflicts:
-            if conflict.field in plan.forced:
+            if conflict.field in plan.forced or change.accepted:
                 told = _("forced: {field}, managed by {manager}")
             else:
                 told = _("conflict: {field} is managed by {manager}")
             lines.append("  " + told.format(field=conflict.field, manager=conflict.manager))
             lines.append("    " + change.explained(conflict))
-            if conflict.field not in plan.forced:
+            if conflict.field not in plan.forced and not change.accepted:
                 lines.append("    " + _("take it with: {flag}").format(flag=f"--force-field '{conflict.field}'"))
         if change.verb != SAME:
             lines += ["  " + _("also managed by: {owners}").format(owners=", ".join(change.owners))] * bool(
                 change.owners
             )
         lines += ["  " + _("warning: {text}").format(text=text) for text in change.warnings]
+    for view in plan.views:
+        lines += view_lines(view, overwrite=view.key in plan.overwrite)
+    lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
+    lines += [
+        _("deleted by this tool: pod {name} on {node}").format(name=pod.name, node=pod.node)
+        for pod in plan.rollout.pods
+    ]
+    lines += [_("Left out: {what}").format(what=one) for one in plan.left_out]
+    lines += list(plan.notes)
+    if any(change.alone for change in plan.changes):
+        lines += ["", _("In all:"), *(f"  {text}" for text in overview(plan))]
+    lines.append(plan.cost)
+    if plan.rollout.may_be_few and not plan.rollout.pods:
+        lines.append(_("Only the text of etcd.conf changes: with --only-etcd-nodes the other nodes keep their pods."))
+    return "\n".join(lines) + "\n"
+
+
+def view_lines(view: ViewChange, *, overwrite: bool = False) -> list[str]:
+    """A view for people: what is to be done about it, and where that changes what is there, panel by panel."""
     words = {
         "create": _("create"),
         "same": _("there already"),
+        "update": _("update: another version of this tool made it"),
+        "changed": _("changed by somebody since; it is left as it is"),
         "not compared": _("not compared (no API key)"),
-        "coming": _("comes in a later version"),
     }
-    lines += [_("View {name}: {verb}").format(name=v.name, verb=words[v.verb]) for v in plan.views]
-    lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
-    lines += list(plan.notes)
-    lines.append(plan.cost)
-    return "\n".join(lines) + "\n"
+    verb = _("overwrite, although somebody changed it since") if overwrite else words[view.verb]
+    lines = [_("View {name}: {verb}").format(name=view.name, verb=verb)]
+    for one in view.differences:
+        lines.append(f"  {DIFFERENCE_MARKS[one.verb]} {one.what}")
+        lines += [f"      {line}" for line in one.diff]
+    if view.verb == "changed" and not overwrite:
+        lines.append("  " + _("overwrite it with: {flag}").format(flag=f"--overwrite-view {view.key}"))
+    return lines
+
+
+def view_undo_lines(item: ViewUndo, *, overwrite: bool = False) -> list[str]:
+    """What undo does about a view, for people; where a person changed it since, what."""
+    verb = _("undone, although somebody changed it since") if overwrite and item.by_person else item.text
+    lines = [_("View {name}: {verb}").format(name=item.step.name, verb=verb)]
+    lines += [f"  {DIFFERENCE_MARKS[one.verb]} {one.what}" for one in item.changed]
+    if item.by_person and not overwrite:
+        lines.append("  " + _("undo it all the same with: {flag}").format(flag=f"--overwrite-view {item.step.key}"))
+    return lines
+
+
+# What writing a view does to a panel or variable: the signs of a diff.
+DIFFERENCE_MARKS = {"added": "+", "removed": "-", "changed": "~"}
 
 
 def plan_document(plan: Plan) -> dict[str, object]:
@@ -224,19 +271,39 @@ def plan_document(plan: Plan) -> dict[str, object]:
                     {
                         "field": c.field,
                         "manager": c.manager,
-                        "forced": c.field in plan.forced,
+                        "forced": c.field in plan.forced or change.accepted,
                         "next_sync": change.explained(c),
                     }
                     for c in change.conflicts
                 ],
                 "owners": list(change.owners),
                 "warnings": list(change.warnings),
+                "pods": change.pods,
             }
             for change in plan.changes
         ],
-        "views": [{"key": v.key, "name": v.name, "verb": v.verb, "uuid": v.uuid} for v in plan.views],
+        "views": [
+            {
+                "key": view.key,
+                "name": view.name,
+                "verb": view.verb,
+                "uuid": view.uuid,
+                "overwrite": view.key in plan.overwrite,
+                "differences": [
+                    {"verb": one.verb, "what": one.what, "diff": list(one.diff)} for one in view.differences
+                ],
+            }
+            for view in plan.views
+        ],
+        "rollout": {
+            "restarts": plan.rollout.restarts,
+            "first": plan.rollout.first,
+            "held": plan.rollout.held,
+            "deleted_pods": [{"node": pod.node, "pod": pod.name} for pod in plan.rollout.pods],
+        },
         "rights": [{"access": str(access), "granted": granted} for access, granted in plan.rights],
         "blockers": plan.blockers(),
+        "left_out": [{"object": one.title, "why": one.why, "remedy": one.remedy} for one in plan.left_out],
         "cost": plan.cost,
         "notes": list(plan.notes),
     }
@@ -245,12 +312,27 @@ def plan_document(plan: Plan) -> dict[str, object]:
 def receipt_text(receipt: Receipt) -> str:
     """What a receipt says was done, one line an object."""
     lines = [f"{step.kind} {step.namespace}/{step.name}: {_(STATES[step.state])}" for step in receipt.steps]
-    lines += [_("View {name}: {verb}").format(name=v.name, verb=_(STATES[v.state])) for v in receipt.views]
+    lines += [_pod_line(pod) for pod in receipt.pods]
+    if receipt.held:
+        lines.append(_("The rollout is held: one node has the change, the others wait for the word to go on."))
+    elif any(step.rollout == "waiting" for step in receipt.steps):
+        lines.append(_("The rollout was not watched to its end."))
+    for view in receipt.views:
+        told = _(STATES[view.state]) + (f" ({view.message})" if view.message else "")
+        lines.append(_("View {name}: {verb}").format(name=view.name, verb=told))
     if not lines:
         lines = [_("Nothing differed: nothing was written.")]
     if receipt.path:
         lines.append(_("Receipt: {path}").format(path=receipt.path))
     return "\n".join(lines) + "\n"
+
+
+def _pod_line(pod: PodStep) -> str:
+    """What became of a pod that we delete so that a new one comes; the right to `delete pods` was asked for it."""
+    told = {"written": N_("restarted (pod {name} was deleted)"), "undone": N_("back to what it had")}
+    text = _(told.get(pod.state, N_("to be restarted (pod {name})"))).format(name=pod.name)
+    line = _("DataKit on {node}: {what}").format(node=pod.node, what=text)
+    return f"{line}; {pod.message}" if pod.message else line
 
 
 STATES = {

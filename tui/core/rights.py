@@ -35,8 +35,21 @@ def role(namespace: str, *, verify_only: bool = False, account: str = "") -> str
                 "verbs": ["patch", "delete"],
             },
         )
+        # For one node first, and for a new text on etcd's nodes alone: without it the controller rolls all nodes.
+        rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]})
     looking: list[dict[str, Any]] = [
         {"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get", "list"]},
+        {
+            "apiGroups": ["monitoring.coreos.com"],
+            "resources": ["podmonitors", "servicemonitors"],
+            "verbs": ["list"],
+        },
+    ]
+    # What is in the mesh is read, and (to annotate pods) written, namespace by namespace.
+    mesh: list[dict[str, Any]] = [
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", *writing]},
+        {"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["get", "list"]},
+        {"apiGroups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": ["get", "list"]},
     ]
     name = "datakit-wizard-verify" if verify_only else "datakit-wizard"
     subjects = [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "$USER_NAME"}]
@@ -55,6 +68,9 @@ def role(namespace: str, *, verify_only: bool = False, account: str = "") -> str
         _binding("RoleBinding", "Role", name, "kube-system", subjects),
         _rbac("ClusterRole", name, "", rules=looking),
         _binding("ClusterRoleBinding", "ClusterRole", name, "", subjects),
+        # With a mesh: bind this one in istio-system and in each namespace of the mesh that is to be collected.
+        _rbac("ClusterRole", f"{name}-mesh", "", rules=mesh),
+        _binding("RoleBinding", "ClusterRole", f"{name}-mesh", "istio-system", subjects),
     ]
     return str(yaml.safe_dump_all(documents, sort_keys=False))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:  # the wizard's first frame needs the steps, and nothing of wh
     from tui.core.ports import Backend, Cluster, Context, Dashboard, Studio, Workspace
     from tui.core.receipts import Receipt, Store
     from tui.core.survey import DataKit, Survey
+    from tui.core.view_sync import Standing
 
 
 class StepState(Enum):
@@ -28,7 +30,6 @@ class StepState(Enum):
     CHANGED = ("±", "~", N_("changed"))
     FAILED = ("×", "x", N_("failed"))
     SKIPPED = ("–", "-", N_("skipped"))
-    COMING = ("…", "_", N_("coming"))
 
     @property
     def glyph(self) -> str:
@@ -69,14 +70,13 @@ VIEW_STEPS = (
     "istio-service",
     "istio-workload",
 )
-# Views without panels yet, as their files say too (a test compares the two).
-COMING_STEPS: tuple[str, ...] = ()
 
 STEPS: tuple[Step, ...] = (
     Step("cluster", "", N_("Cluster")),
     Step("workspace", "", N_("Workspace")),
     Step("etcd-conf", "1.3.1", N_("etcd.conf")),
     Step("certificates", "1.3.2", N_("Certificates")),
+    Step("datakit", "", N_("DataKit settings")),
     Step("review", "", N_("Review and apply")),
     Step("docker", "1.1", N_("Docker view")),
     Step("kubernetes", "1.2", N_("Kubernetes view")),
@@ -120,7 +120,7 @@ class Session:
     plan: Plan | None = None
     receipt: Receipt | None = None
     report: Report | None = None
-    views: dict[str, Dashboard] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
     visited: set[str] = field(default_factory=set)
     skipped: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
@@ -157,6 +157,7 @@ class Session:
             "workspace": self.workspace is not None,
             "etcd-conf": "etcd-conf" in self.visited and self.survey is not None,
             "certificates": "certificates" in self.visited and self.survey is not None,
+            "datakit": "datakit" in self.visited and self.survey is not None,
             "review": self.receipt is not None and self.receipt.complete,
             "verify": self.report is not None,
             "done": "done" in self.visited,
@@ -170,15 +171,23 @@ class Session:
         return StepState.READY if self._reachable(key) else StepState.IDLE
 
     def _view_state(self, key: str) -> StepState:
-        if key in COMING_STEPS:
-            return StepState.COMING
-        if key in self.views:
-            return StepState.DONE
+        standing = self.standings.get(key)
+        if standing is not None and standing.dashboard is not None:
+            return StepState.DONE if standing.state == "same" else StepState.CHANGED
         return StepState.READY if self.workspace is not None else StepState.IDLE
 
     @property
+    def views(self) -> dict[str, Dashboard]:
+        """The dashboards that are there, by the key of their view, as far as that was seen."""
+        return {key: one.dashboard for key, one in self.standings.items() if one.dashboard is not None}
+
+    def saw(self, standings: Iterable[Standing]) -> None:
+        """Note how these views stand in the workspace."""
+        self.standings.update({standing.wanted.key: standing for standing in standings})
+
+    @property
     def applied_is_stale(self) -> bool:
-        """Whether the answers give another conf, or another certificate choice, than the plan that was applied."""
+        """Whether the answers give another conf, or choose otherwise, than the plan that was applied."""
         from tui.core.desired import conf_text
 
         if self.plan is None or self.survey is None:
@@ -186,11 +195,12 @@ class Session:
         return (
             conf_text(self.answers, self.survey) != self.plan.conf
             or self.answers.certificates != self.plan.answers.certificates
+            or self.answers.datakit != self.plan.answers.datakit
         )
 
     def _reachable(self, key: str) -> bool:
         if key == "cluster":
             return True
-        if key in ("workspace", "etcd-conf", "certificates", "verify", "done"):
+        if key in ("workspace", "etcd-conf", "certificates", "datakit", "verify", "done"):
             return self.survey is not None
         return self.survey is not None and "certificates" in self.visited

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tui.core import fields
+from tui.core import canary, fields, hold
+from tui.core import views as view_catalogue
 from tui.core.diff import object_diff
 from tui.core.errors import (
     CancelledError,
@@ -20,21 +22,20 @@ from tui.core.errors import (
 )
 from tui.core.owners import resync
 from tui.core.ownership import FIELD_MANAGER, managers, owned
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind, Object, Studio
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object, Studio
 from tui.core.receipts import (
-    PENDING,
     UNDOING,
     UNDONE,
-    UNKNOWN,
-    WRITTEN,
     Overwrite,
     Receipt,
     Step,
     Store,
-    ViewStep,
     digests,
 )
 from tui.core.survey import cluster_uid
+from tui.core.view_writes import plan_undo_views, undo_views
+from tui.core.workloads import follow as follow_workloads
+from tui.core.workloads import waves
 from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
 from tui.i18n import _
 
@@ -63,11 +64,12 @@ class Undo:
         return "\n".join(self.notes)
 
 
-def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) -> list[Undo]:
+def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = None) -> list[Undo]:
     """What undo would do, object by object, in the order in which it would (the last one written comes first).
 
-    Raises UsageError for a receipt of another cluster, one that is undone, or (with `store`) one on which a later
-    apply stands; RefusedError where another wizard applied since.
+    Dashboards are `view_writes.plan_undo_views`'; a receipt of views alone needs no cluster. Raises UsageError for a
+    receipt of another cluster, one that is undone, or (with `store`) one on which a later apply stands; RefusedError
+    where another wizard applied since.
     """
     if receipt.undone:
         raise UsageError(
@@ -76,6 +78,8 @@ def plan_undo(cluster: Cluster, receipt: Receipt, store: Store | None = None) ->
             why=receipt.undone,
             remedy=_("Give another receipt."),
         )
+    if not receipt.steps or cluster is None:
+        return []
     if cluster_uid(cluster) != receipt.cluster_uid:
         raise UsageError(
             _("The receipt belongs to another cluster."),
@@ -103,7 +107,7 @@ def _with_left_values(step: Step, receipt: Receipt, store: Store) -> Step:
 
 def _kind(step: Step) -> Kind:
     return next(
-        (kind for kind in (CONFIG_MAP, DAEMON_SET) if kind.kind == step.kind),
+        (kind for kind in (CONFIG_MAP, DAEMON_SET, DEPLOYMENT) if kind.kind == step.kind),
         Kind(step.api_version, step.kind, step.plural),
     )
 
@@ -234,29 +238,42 @@ def _dry_run(cluster: Cluster, kind: Kind, step: Step, body: Object, live: Objec
 
 
 def undo(
-    cluster: Cluster,
+    cluster: Cluster | None,
     receipt: Receipt,
     studio: Studio | None,
     store: Store,
     *,
+    overwrite: Sequence[str] = (),
     on_event: OnEvent,
     cancelled: Cancelled = never,
 ) -> Receipt:
-    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, then views; foreign changes survive.
+    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, the pods that only its text was brought to,
+    then views; foreign changes survive.
 
+    A dashboard that a person changed since is left unless `overwrite` has its key; the receipt stays open for it.
     Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
     """
+    for key in overwrite:
+        view_catalogue.view(key)  # an unknown one is refused before anything is undone
     with store.locked(receipt.cluster_uid, receipt.namespace):
         steps = plan_undo(cluster, receipt, store)
         journal = Journal(store, receipt)
         try:
+            # What was written last comes first: the mesh's workloads, a few side by side.
+            workloads = [item for item in steps if item.step.kind == DEPLOYMENT.kind]
+            for wave in waves(workloads):
+                assert cluster is not None  # there are no steps without
+                _undo_wave(cluster, wave, journal, on_event, cancelled)
             for item in steps:
+                if item in workloads:
+                    continue
                 stop_if(cancelled)
+                assert cluster is not None  # there are no steps without
                 _undo_step(cluster, item, journal, on_event, cancelled)
-            for view in reversed(receipt.views):
-                stop_if(cancelled)
-                if view.state in (WRITTEN, PENDING, UNKNOWN):
-                    _undo_view(studio, view, journal, on_event)
+            if cluster is not None:
+                _restart_pods(cluster, journal, on_event, cancelled)
+            items = plan_undo_views(studio, receipt)
+            left = undo_views(items, studio, journal, overwrite=overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
             if UNDONE not in journal.receipt.states or isinstance(error, CancelledError):
                 raise
@@ -266,18 +283,37 @@ def undo(
                 why=error.why,
                 remedy="\n".join(p for p in (error.remedy, _("Run undo again to finish.")) if p),
             ) from error
+        if left:
+            return journal.receipt
         return journal.save(replace(journal.receipt, undone=now()))
 
 
-def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+def _undo_wave(
+    cluster: Cluster, wave: Sequence[Undo], journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> None:
+    """Undo some Deployments, then follow their restarts. One that does not come out is told, and does not stop it."""
+    rolling = []
+    for item in wave:
+        stop_if(cancelled)
+        if after := _undo_step(cluster, item, journal, on_event, cancelled):
+            rolling.append(after)
+    for stuck in follow_workloads(cluster, rolling, on_event, cancelled, cluster.time_scale):
+        on_event(Event(stuck.title, stuck.why))
+
+
+def _undo_step(
+    cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled
+) -> Object | None:
+    """Undo one object; a Deployment whose pods restart is returned, for its rollout to be followed."""
     step, kind = item.step, _kind(item.step)
     if item.live is None:
         on_event(Event(step.title, item.note))
         journal.step(replace(step, state=UNDONE))
-        return
+        return None
     begun_before = step.state == UNDOING
     journal.step(replace(step, state=UNDOING))
     after = _write(cluster, kind, item)
+    rolling = None
     for note in item.notes:
         on_event(Event(step.title, note))
     if after is None:
@@ -287,9 +323,13 @@ def _undo_step(cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent
     elif kind == DAEMON_SET and (begun_before or _generation(after) != _generation(item.live)):
         on_event(Event(step.title, _("our fields are removed; the pods restart")))
         follow(cluster, step.namespace, step.name, after, on_event, cancelled, cluster.time_scale)
+    elif kind == DEPLOYMENT and (begun_before or _generation(after) != _generation(item.live)):
+        on_event(Event(step.title, _("our fields are removed; the pods restart")))
+        rolling = after
     else:
         on_event(Event(step.title, _("our fields are removed")))
     journal.step(replace(step, state=UNDONE, rollout=""))
+    return rolling
 
 
 def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object | None:
@@ -303,7 +343,7 @@ def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object | None:
     for attempt in range(STALE_RETRIES + 1):
         assert item.live is not None
         try:
-            live = _restore(cluster, kind, item)
+            live = _restore(cluster, kind, item, _template_first(cluster, kind, item))
             held = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
             body = {**item.body, "metadata": held}
             applied = cluster.apply(kind, step.namespace, step.name, body, manager=FIELD_MANAGER, dry_run=False)
@@ -339,9 +379,19 @@ def _same_for_us(one: Undo, other: Undo) -> bool:
     )
 
 
-def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
-    """Write the forced values back under their old managers, and return the object as it is then."""
+def _template_first(cluster: Cluster, kind: Kind, item: Undo) -> Object:
+    """The object, which goes back to its former template while its rollout is held still: else what is given back
+    first would let the new one roll for a moment."""
     live: Object = item.live or {}
+    if kind != DAEMON_SET or not any(path == hold.PATH for path, _old in item.restores):
+        return live
+    body = hold.holding(item.body)
+    body["metadata"] = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    return cluster.apply(kind, item.step.namespace, item.step.name, body, manager=FIELD_MANAGER, dry_run=False).object
+
+
+def _restore(cluster: Cluster, kind: Kind, item: Undo, live: Object) -> Object:
+    """Write the forced values back under their old managers, and return the object as it is then."""
     by_manager: dict[str, list[tuple[fields.Path, Any]]] = {}
     for path, field in item.restores:
         by_manager.setdefault(field.manager, []).append((path, field.old))
@@ -352,18 +402,27 @@ def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
     return live
 
 
+def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+    """Restart the pods that got what is undone now and would not go back by themselves: the conf's text is mounted
+    once, and under OnDelete the template too."""
+    receipt = journal.receipt
+    todo = [pod for pod in receipt.pods if pod.state != UNDONE]
+    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if todo else None
+    if live is None:
+        return
+    rolled = hold.strategy(live) != hold.ON_DELETE
+    there = canary.pods_there(cluster, live, {pod.node for pod in todo})
+    for pod in todo:
+        name, uid = there.get(pod.node, ("", ""))
+        if (rolled and pod.template) or not name or uid == pod.before:
+            journal.pod(replace(pod, state=UNDONE))
+            continue
+        stop_if(cancelled)
+        if pod.state != UNDOING:
+            pod = replace(pod, state=UNDOING, name=name, uid=uid)
+            journal.pod(pod)
+        canary.restart(cluster, live, pod, journal, on_event, cancelled, done=UNDONE)
+
+
 def _generation(obj: Object) -> int:
     return int(obj["metadata"].get("generation", 0))
-
-
-def _undo_view(studio: Studio | None, view: ViewStep, journal: Journal, on_event: OnEvent) -> None:
-    if studio is None:
-        raise UsageError(
-            _("The view {name} is left: deleting it needs the API key.").format(name=view.name),
-            object=view.uuid,
-            remedy=_("Give --api-key-file and --endpoint."),
-        )
-    if studio.find_dashboard(view.uuid) is not None:
-        studio.delete_dashboard(view.uuid)
-    journal.view(replace(view, state=UNDONE))
-    on_event(Event(view.name, _("deleted")))

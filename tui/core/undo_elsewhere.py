@@ -7,21 +7,24 @@ from dataclasses import replace
 
 from tui.core import fields
 from tui.core.ownership import FIELD_MANAGER, managers, owned
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, Kind, Object
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Kind, Object
 from tui.core.receipts import WRITTEN, Receipt, Step
 from tui.i18n import _
 
 
-def without_receipt(daemon_set: Object, config_map: Object | None, receipt: Receipt) -> tuple[Receipt, list[str]]:
+def without_receipt(
+    daemon_set: Object, config_map: Object | None, receipt: Receipt, workloads: Sequence[Object] = ()
+) -> tuple[Receipt, list[str]]:
     """A receipt made from what our field manager owns now, for a machine that holds none, and what undo cannot restore.
 
-    `receipt` names the place. A field that belonged to somebody before us (its list item, or the mount of its key, is
-    another's) is kept: its former value is not known here, and without a value DataKit would break. The receipt has no
-    steps where nothing is ours.
+    `receipt` names the place, `workloads` are the mesh's Deployments. A field that belonged to somebody before us (its
+    list item, or the mount of its key, is another's) is kept: its former value is not known here, and without a value
+    DataKit would break. The receipt has no steps where nothing is ours.
     """
     notes: list[str] = []
     steps = []
-    for kind, live in ((CONFIG_MAP, config_map), (DAEMON_SET, daemon_set)):
+    whole = [(CONFIG_MAP, config_map), (DAEMON_SET, daemon_set), *((DEPLOYMENT, item) for item in workloads)]
+    for kind, live in whole:
         ours = owned(live) if live else None
         if live is None or ours is None:
             continue

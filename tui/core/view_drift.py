@@ -90,6 +90,16 @@ def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[Dif
     return tuple(found)
 
 
+def toward_ours(difference: Difference) -> Difference:
+    """The same difference as what putting ours in the place of theirs would do: `verb` and `diff` from theirs to
+    ours.
+    """
+    signs = {"-": "+", "+": "-"}
+    turned = [signs.get(line[:1], line[:1]) + line[1:] for line in difference.diff]
+    verb = {"added": "removed", "removed": "added"}.get(difference.verb, difference.verb)
+    return Difference(verb, difference.what, tuple(sorted(turned, key=lambda line: line[:1] != "-")))
+
+
 def _put(found: Shown, name: str, part: dict[str, Any]) -> None:
     """Under its name; a second of the same name, as a copied panel has, under a number too."""
     unique, number = name, 2

@@ -132,7 +132,6 @@ def parse(text: str) -> View:
         measurement,
         table.translated("title"),
         table.translated("name", {}),
-        table.take("coming", bool, False),
         tuple(variables.values()),
         groups,
         tuple(panels),
@@ -274,8 +273,8 @@ def _check(view: View) -> None:
     keys = [panel.key for panel in view.panels]
     if len(set(keys)) != len(keys):
         raise SchemaError(f"{view.key}: a panel's key is there twice")
-    if not view.coming and not view.panels:
-        raise SchemaError(f"{view.key}: a view without panels can only be coming")
+    if not view.panels:
+        raise SchemaError(f"{view.key}: a view without panels")
     _check_titles(view)
     for at, panel in enumerate(view.panels):
         x, y, width, height = panel.place

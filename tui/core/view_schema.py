@@ -148,14 +148,13 @@ class Panel:
 
 @dataclass(frozen=True)
 class View:
-    """One of the seven. `number` is the tutorial's section; a view that is `coming` cannot be created yet."""
+    """One of the seven. `number` is the tutorial's section."""
 
     key: str
     number: str
     measurement: str
     titles: Text
     names: Text
-    coming: bool = False
     variables: tuple[Variable, ...] = ()
     groups: tuple[Group, ...] = ()
     panels: tuple[Panel, ...] = ()

@@ -8,7 +8,7 @@ version of the catalogue; only the latter is replaced without asking.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,11 +89,17 @@ def _standing(studio: Studio, wanted: Wanted, uuid: str, dashboard: Dashboard | 
     return Standing(wanted, uuid, OUTDATED if untouched else CHANGED, dashboard, differences(template, exported), found)
 
 
-def put(studio: Studio, standing: Standing, *, overwrite: bool = False) -> Dashboard:
+def put(
+    studio: Studio,
+    standing: Standing,
+    *,
+    overwrite: bool = False,
+    keep: Callable[[dict[str, Any]], None] = lambda _template: None,
+) -> Dashboard:
     """Make the view as it is wanted; nothing is sent where it is so. A dashboard keeps the name that a person gave it.
 
-    Raises RefusedError for one that a person changed, without `overwrite`; StaleError where it changed, or came to
-    be, since it was looked at.
+    `keep` gets the template that is about to be replaced. Raises RefusedError for one that a person changed, without
+    `overwrite`; StaleError where it changed, came to be, or was deleted since it was looked at.
     """
     wanted, dashboard = standing.wanted, standing.dashboard
     if standing.state == SAME and dashboard is not None:
@@ -105,21 +111,44 @@ def put(studio: Studio, standing: Standing, *, overwrite: bool = False) -> Dashb
             raise _stale(wanted)
         return made
     if standing.state == CHANGED and not overwrite:
-        raise RefusedError(
-            _("Somebody changed this dashboard since it was made."),
-            object=dashboard.name,
-            why="\n".join(f"{one.verb}: {one.what}" for one in standing.differences),
-            remedy=_("Look at the differences, and say that they may be overwritten; or leave it as it is."),
-        )
-    if fingerprint(studio.export_dashboard(standing.uuid)) != standing.found:
+        raise changed_since([standing])
+    try:
+        former = studio.export_dashboard(standing.uuid)
+    except NotFoundError:
+        raise _stale(wanted) from None
+    if fingerprint(former) != standing.found:
         raise _stale(wanted)
+    keep(former)
     return studio.update_dashboard(standing.uuid, dashboard.name, template, **_about(wanted, template))
+
+
+def changed_since(standings: Sequence[Standing]) -> RefusedError:
+    """That these dashboards were changed by a person and are left as they are."""
+    keys = [standing.wanted.key for standing in standings]
+    return RefusedError(
+        _("Somebody changed this dashboard since it was made; it is left as it is.")
+        if len(keys) == 1
+        else _("Somebody changed these dashboards since they were made; they are left as they are."),
+        object=", ".join(standing.wanted.name for standing in standings),
+        why="\n".join(
+            f"{standing.wanted.key}: {one.verb}: {one.what}" for standing in standings for one in standing.differences
+        ),
+        remedy=_("Overwrite what was changed with {flags}; or leave these views out of the answers.").format(
+            flags=" ".join(f"--overwrite-view {key}" for key in keys)
+        ),
+    )
 
 
 def _stale(wanted: Wanted) -> StaleError:
     return StaleError(
         _("The dashboard changed since it was looked at."), object=wanted.name, remedy=_("Look at it again.")
     )
+
+
+def tags_of(dashboard: Dashboard) -> tuple[str, ...]:
+    """The tags that a dashboard of ours has, as its identifier tells them."""
+    tool, _key, cluster = (*dashboard.identifier.split("/", 2), "", "")[:3]
+    return (TOOL, cluster) if tool == TOOL and cluster else ()
 
 
 def _about(wanted: Wanted, template: Mapping[str, Any]) -> dict[str, Any]:

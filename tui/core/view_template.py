@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tui.core.errors import RefusedError, UsageError
+from tui.core.errors import UsageError
 from tui.core.query import NAMESPACES, PromQL, Query, expression, tag_values
 from tui.core.view_schema import CODES, UNITS, Panel, View, translation
 from tui.i18n import _
@@ -18,15 +18,7 @@ TOP = 10  # how many a top list shows
 
 
 def build(view: View, *, name: str, language: str) -> dict[str, Any]:
-    """The view as the studio's template JSON. Raises UsageError for a bad name, RefusedError for a view
-    that is coming.
-    """
-    if view.coming:
-        raise RefusedError(
-            _("{title} cannot be created yet.").format(title=view.title(language)),
-            why=_("Its panels come in a later version."),
-            remedy=_("Until then clone it from the console's built-in views."),
-        )
+    """The view as the studio's template JSON. Raises UsageError for a bad name."""
     if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise UsageError(
             _("The dashboard's name cannot be used."),

@@ -28,6 +28,7 @@ from tui.lab.container import Container
 from tui.lab.feeds import Counters, Feeder, Uploader
 from tui.lab.inputs import run as inputs
 from tui.lab.inputs import settings as input_settings
+from tui.lab.inputs.annotations import Annotations
 from tui.lab.inputs.machine import Machine
 from tui.lab.network import Network, NetworkError, Request, Response
 from tui.lab.prominput import PromInstance, Surroundings
@@ -45,7 +46,8 @@ _MAX_LOG_BYTES = 4 * 1024 * 1024
 class Agent:
     """One DataKit process. `election_delay_s` puts off its first candidacy (agent's time), `clock` is its node's.
 
-    Without a `machine` it only scrapes: it sees no containers, no cluster and no host.
+    Without a `machine` it only scrapes: it sees no containers, no cluster and no host. Those inputs begin within
+    `input_delay_s` of the agent's time.
     """
 
     def __init__(
@@ -58,10 +60,12 @@ class Agent:
         election_delay_s: float = 0.0,
         clock: Callable[[], float] = time.time,
         machine: Machine | None = None,
+        input_delay_s: float = 10.0,
     ) -> None:
         self.container = container
         self.network = network
         self._machine = machine
+        self._input_delay_s = input_delay_s
         self._container_conf: str | None = None
         self.settings = settings(container.env, container.node)
         self.counters = Counters()
@@ -74,6 +78,11 @@ class Agent:
         self._election_delay_s = election_delay_s
         self._uploader = Uploader(self.settings, network, self.counters, self.log, scale)
         self._tasks: list[asyncio.Task[None]] = []
+        self.annotations = Annotations(self._annotated, self.log, self.counters, scale)
+
+    def _annotated(self, prom: PromInput) -> PromInstance:
+        """The scrape that a pod's annotation asks for."""
+        return PromInstance("", prom, self._around(self._uploader, lambda each: False, self.counters))
 
     def start(self) -> None:
         """Read the conf files, open port 9529 and begin. Needs a running loop."""
@@ -100,19 +109,17 @@ class Agent:
             lambda: self.state.election.status == "success",
             self._clock,
         )
-        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [
-            functools.partial(inputs.run_host, name, around, self._rng.random())
-            for name in input_settings.HOST_INPUTS
-            if name in running
-        ]
+        given = None
         if input_settings.NAME in running:
             try:
                 given = input_settings.ContainerInput.read(self._container_conf, self.container.env)
             except ValueError as error:
                 self.log("ERROR", "config", "config/load_inputconf.go:110", f"load container input: {error}")
-            else:
-                jobs.append(functools.partial(inputs.run_container, given, around, self._rng.random()))
-        return jobs
+        delay_s = self._rng.random() * self._input_delay_s
+        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            functools.partial(inputs.run, running, given, around, delay_s, self.annotations.offer)
+        ]
+        return jobs if given is None else [*jobs, self.annotations.run]
 
     async def stop(self) -> None:
         """End as a killed process does: what was not sent is lost."""

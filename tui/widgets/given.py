@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tui.core.answers import Answers
+    from tui.core.receipts import Receipt
 
 
 class Secret:
@@ -34,7 +35,8 @@ class Given:
 
     `resume_step` and `resume_saved` are where and when a person left off, with `answers` as they were then; `resume` is
     whether they want to go on from there, `resumed` whether those answers were taken up. `practice`: a practice lab is
-    started; `unopened`: what the wizard works on could not be opened. `receipt_before` is the
+    started; `unopened`: what the wizard works on could not be opened; `unfinished`: the receipt of what was broken off
+    last time, None for none. `receipt_before` is the
     id of the newest receipt before this run's first apply ("" for none), None while nothing was applied. `command` is
     the line that starts the wizard again.
     """
@@ -52,5 +54,6 @@ class Given:
     resumed: bool = False
     practice: bool = False
     unopened: bool = False
+    unfinished: Receipt | None = None
     receipt_before: str | None = None
     command: str = "datakit-wizard"

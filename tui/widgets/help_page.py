@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from textual.app import ComposeResult
 from textual.content import Content
 from textual.screen import Screen
@@ -16,7 +18,7 @@ from tui.widgets.step_screen import paragraph
 class HelpPage(Page[None]):
     """The help text of the focused widget or else of its screen, then the keys."""
 
-    def __init__(self, screen: Screen[object]) -> None:
+    def __init__(self, screen: Screen[Any]) -> None:
         super().__init__()
         focused = screen.focused
         texts = [getattr(node, "HELP", "") for node in (focused, screen) if node is not None]

@@ -42,6 +42,7 @@ SHORT = {
     "workspace": N_("Workspace"),
     "etcd-conf": N_("etcd.conf"),
     "certificates": N_("Certificates"),
+    "datakit": N_("Settings"),
     "review": N_("Review"),
     "docker": N_("Docker"),
     "kubernetes": N_("Kubernetes"),
@@ -57,7 +58,6 @@ TONES = {
     StepState.DONE: "ok",
     StepState.CHANGED: "warn",
     StepState.FAILED: "fail",
-    StepState.COMING: "quiet",
     StepState.IDLE: "quiet",
     StepState.SKIPPED: "quiet",
 }
@@ -145,6 +145,13 @@ class StepScreen(Screen[None]):
 
     class ShowHelp(Message):
         """The person asks for help."""
+
+    class OpenLive(Message):
+        """The person wants to see a view live."""
+
+        def __init__(self, key: str) -> None:
+            super().__init__()
+            self.key = key
 
     class OpenAgain(Message):
         """What the wizard works on did not open; the person asks to try again."""
@@ -241,6 +248,9 @@ class StepScreen(Screen[None]):
 
     def entered(self) -> None:
         """The screen is there: begin what it does by itself."""
+
+    async def opened(self) -> None:
+        """What the wizard works on is open now, while this screen is shown."""
 
     def refresh_frame(self) -> None:
         """Show header, rail and go-on line as the model is now."""

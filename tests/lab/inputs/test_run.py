@@ -15,7 +15,7 @@ from machine_stubs import Stub, pod
 from tui.core.prom.collector import Point
 from tui.lab.client import ApiStatusError
 from tui.lab.container import Container, Mount
-from tui.lab.inputs.run import Around, run_container, run_host
+from tui.lab.inputs.run import Around, run
 from tui.lab.inputs.settings import ContainerInput
 from tui.lab.nodes import Node
 from tui.lab.settings import settings
@@ -99,7 +99,7 @@ class Running:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Running]:
-        task = asyncio.create_task(run_container(self.given, self.around, 0.0))
+        task = asyncio.create_task(run((), self.given, self.around, 0.0))
         yield self
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -235,7 +235,8 @@ async def test_what_the_account_may_not_list_is_missing_and_logged(make: Make) -
 
 async def test_a_host_input_reports_under_its_name(make: Make) -> None:
     agent = make(ENV_CLUSTER_NAME_K8S="lab")
-    task = asyncio.create_task(run_host("mem", agent.around, 0.0))
+    task = asyncio.create_task(run(["mem", "container"], None, agent.around, 0.0))
     await until(lambda: len(agent.fed.of("mem", "mem")) >= 2)
     task.cancel()
+    assert list(agent.fed.by_source) == ["mem"], "only what is named"
     assert agent.fed.of("mem", "mem")[0].tags == {"host": "worker-1", "cluster_name_k8s": "lab"}

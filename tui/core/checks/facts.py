@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tui.core import query
 from tui.core.durations import exact
 from tui.core.errors import NotFoundError
+from tui.core.mounts import MountedConf, mounted_confs
 from tui.core.ports import (
     CONFIG_MAP,
     DAEMON_SET,
     Agent,
     AgentInputs,
     Backend,
-    Cluster,
+    Dashboard,
     NodeCertificates,
-    Object,
+    Reader,
     Series,
     Studio,
+    Workspace,
 )
 from tui.core.prom.collector import Round, Scrape, collect
 from tui.core.prom.conf import Loaded, PromInput, load
@@ -41,21 +44,69 @@ from tui.i18n import assets
 T = TypeVar("T")
 
 SAMPLE = 20  # pods asked in a large cluster, unless every node is wanted
-CONF_D = "/usr/local/datakit/conf.d/"
 ETCD_PORTS = (":2379/", ":2381/", ":9978/", ":9979/")
 
 
+COLLECTED_S = 60.0  # DataKit's own inputs collect once a minute
+
+
 @dataclass(frozen=True)
-class MountedConf:
-    """One conf file that the DaemonSet mounts: its path in the container, where it comes from, and the text there now.
+class Probe:
+    """What is looked for in the studio as the proof of a route: a field, and the tags that tell its series apart."""
 
-    `text` is None where the ConfigMap lacks the key: the kubelet then mounts an empty directory.
-    """
+    measurement: str
+    field: str
+    by: tuple[str, ...]
 
-    path: str
-    config_map: str
-    key: str
-    text: str | None
+
+CONTAINER_CPU = Probe("docker_containers", "cpu_usage", ("host", CLUSTER_TAG))
+NODE_CPU = Probe("kube_node", "cpu_capacity", ("node", CLUSTER_TAG))
+POD_CPU = Probe("kube_pod", "cpu_usage_millicores", ("node_name", CLUSTER_TAG))
+PROBES = (CONTAINER_CPU, NODE_CPU, POD_CPU)
+
+
+class InStudio:
+    """What every route of a run asks the studio, asked once for all: it limits requests."""
+
+    AGE_S = 2.0  # answers about PROBES are as new as that
+    MOST = 100  # dashboards in one page
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_s = 0.0
+        self._answers: list[list[Series]] = []
+        self._workspace: Workspace | None = None
+        self._dashboards: list[Dashboard] | None = None
+
+    def workspace(self, studio: Studio) -> Workspace:
+        """The workspace of the key. Raises UnreachableError."""
+        with self._lock:
+            self._workspace = self._workspace or studio.workspace()
+            return self._workspace
+
+    def dashboard(self, studio: Studio, uuid: str, names: Collection[str]) -> Dashboard | None:
+        """The dashboard with this uuid, else one with one of these names. Raises UnreachableError."""
+        with self._lock:
+            if self._dashboards is None:
+                self._dashboards = studio.dashboards(most=self.MOST)
+            listed = self._dashboards
+            found = next((one for one in listed if one.uuid == uuid), None)
+            if found is None and len(listed) >= self.MOST:
+                found = studio.find_dashboard(uuid)
+            return found or next((one for one in listed if one.name in names), None)
+
+    def of(self, probe: Probe, studio: Studio, now_s: float, time_scale: float) -> list[Series]:
+        """The newest points of one probe's series. Raises UnreachableError."""
+        with self._lock:
+            if not self._answers or now_s - self._asked_s > self.AGE_S:
+                window_s = max(60.0, 10 * COLLECTED_S / time_scale)
+                self._answers = studio.query(
+                    [query.newest(one.measurement, one.field, by=one.by) for one in PROBES],
+                    start_ms=int((now_s - window_s) * 1000),
+                    end_ms=int((now_s + 60) * 1000),
+                )
+                self._asked_s = now_s
+            return self._answers[PROBES.index(probe)]
 
 
 class Facts:
@@ -64,7 +115,7 @@ class Facts:
     def __init__(
         self,
         backend: Backend,
-        cluster: Cluster,
+        cluster: Reader,
         *,
         namespace: str = "",
         daemonset: str = "",
@@ -83,6 +134,27 @@ class Facts:
         self.now = now
         self._kept: dict[str, object] = {}
         self._first: dict[str, float] = {}
+        self.in_studio = InStudio()
+
+    def fork(self) -> Facts:
+        """Facts of a route that is looked at beside others: what was read stays, what is read anew is its own.
+
+        What the studio is asked about the routes together they share: it limits requests.
+        """
+        made = Facts(
+            self.backend,
+            self.cluster,
+            namespace=self.namespace,
+            daemonset=self.daemonset,
+            studio=self.studio,
+            no_studio=self.no_studio,
+            every_node=self.every_node,
+            now=self.now,
+        )
+        made._kept = dict(self._kept)
+        made._first = self._first
+        made.in_studio = self.in_studio
+        return made
 
     def grew(self, name: str, value: float) -> bool:
         """Whether a counter is higher than when this run first saw it; what is remembered here is never forgotten."""
@@ -132,7 +204,9 @@ class Facts:
     @property
     def confs(self) -> list[MountedConf]:
         """Every conf file below conf.d that the DaemonSet mounts from a ConfigMap."""
-        return self._once("confs", lambda: mounted_confs(self.datakit, self.config_map_data))
+        return self._once(
+            "confs", lambda: mounted_confs(self.datakit.object, self.datakit.container, self.config_map_data)
+        )
 
     def config_map_data(self, name: str) -> dict[str, str]:
         """The data of a ConfigMap in DataKit's namespace, empty where it does not exist."""
@@ -316,6 +390,22 @@ class Facts:
             end_ms=int((now + 60) * 1000),
         )
 
+    def arrived(self, probe: Probe) -> list[Series]:
+        """The newest point of each series of one of PROBES; the studio is asked for all of them in one request.
+
+        Series whose newest point is older than three collections are of an earlier setup, and left out.
+        """
+        if self.studio is None:
+            return []
+        limit = (self.now() - self.arrival_s) * 1000
+        answer = self.in_studio.of(probe, self.studio, self.now(), self.cluster.time_scale)
+        return [series for series in answer if newest_ms(series) >= limit]
+
+    @property
+    def arrival_s(self) -> float:
+        """How old the newest point of what DataKit's own inputs collect may be: three collections and an upload."""
+        return (3 * COLLECTED_S + 30) / self.cluster.time_scale + 1
+
     @property
     def window_s(self) -> float:
         """How far the studio is asked to look back, in seconds."""
@@ -361,27 +451,3 @@ def newest_ms(series: Series) -> float:
 def about_etcd(found: PromInput) -> bool:
     """Whether an input scrapes etcd, by its source or the ports of its URLs."""
     return "etcd" in found.source.lower() or any(port in f"{url}/" for url in found.urls for port in ETCD_PORTS)
-
-
-def mounted_confs(datakit: DataKit, data_of: Callable[[str], dict[str, str]]) -> list[MountedConf]:
-    """Every `*.conf` below conf.d that comes from a ConfigMap, by subPath or as a directory."""
-    pod: Object = datakit.object["spec"]["template"]["spec"]
-    maps = {volume["name"]: volume["configMap"]["name"] for volume in pod.get("volumes", []) if "configMap" in volume}
-    container: Object = next(c for c in pod["containers"] if c["name"] == datakit.container)
-    found = []
-    for mount in container.get("volumeMounts", []):
-        name = maps.get(mount.get("name", ""))
-        path = mount.get("mountPath", "")
-        if name is None or not path.startswith(CONF_D):
-            continue
-        if mount.get("subPath"):
-            if not path.endswith(".conf"):
-                continue
-            found.append(MountedConf(path, name, mount["subPath"], data_of(name).get(mount["subPath"])))
-        else:
-            found += [
-                MountedConf(f"{path.rstrip('/')}/{key}", name, key, text)
-                for key, text in sorted(data_of(name).items())
-                if key.endswith(".conf")
-            ]
-    return found

@@ -184,9 +184,7 @@ def unrecognized(resource: Resource, text: str, problem: str) -> ApiError:
     start = text.encode()[:30]
     shown = start.decode("utf-8", "replace") if raw.startswith(b"{") else start.hex()
     shown = shown + " ..." if len(raw) > 30 else shown or "<empty>"
-    return bad_request(
-        f"the object provided is unrecognized (must be of type {resource.kind}): {problem} ({shown})"
-    )
+    return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {problem} ({shown})")
 
 
 def no_kind(kind: str, api_version: str) -> str:

@@ -76,7 +76,7 @@ def _owners(owners: list[Obj]) -> list[Invalid]:
         if owner.get("controller"):
             name = f"{owner['kind']}/{owner['name']}"
             if controller:
-                text = "Only one reference can have Controller set to true. Found \"true\" in references for"
+                text = 'Only one reference can have Controller set to true. Found "true" in references for'
                 out.append(invalid(where, owners, f"{text} {controller} and {name}"))
             controller = controller or name
     return out
@@ -613,11 +613,7 @@ def on_status(kind: str, obj: Obj, old: Obj) -> list[Invalid]:
     out = metadata_update(obj["metadata"], old["metadata"], general=True)
     status = obj.get("status") or {}
     if kind == "DaemonSet":
-        out += [
-            invalid(f"status.{name}", status[name], NEGATIVE)
-            for name in _NOT_NEGATIVE
-            if status.get(name, 0) < 0
-        ]
+        out += [invalid(f"status.{name}", status[name], NEGATIVE) for name in _NOT_NEGATIVE if status.get(name, 0) < 0]
     if kind == "Namespace":
         deleted = bool(obj["metadata"].get("deletionTimestamp"))
         wanted = "Terminating" if deleted else "Active"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import aiohttp
@@ -23,11 +23,12 @@ from tui.lab.inputs.settings import HOST_INPUTS, ContainerInput
 from tui.lab.inputs.usage import Load
 from tui.lab.settings import Settings
 
-_METRICS_S, _OBJECTS_S = 60.0, 300.0
-_FIRST_OBJECTS_S = 3.0
-_EVENTS_S = 10.0  # how often an elected agent looks whether it watches the events
-_FIRST_DELAY_S = 10.0
-_HOST_S = 60.0  # DataKit's own is 10 s; that would be six times the points for views that show minutes
+# DataKit collects metrics each minute (those of the host each 10 s: views show minutes) and objects each five, and
+# looks each 10 s whether it is to watch events. Here all of an agent's inputs take their turns together: what they
+# collect then goes out in one upload, and hundreds of agents cost little.
+_TURN_S = 60.0
+_FIRST_S = 3.0  # DataKit waits so long before it looks for containers
+_OBJECTS_EVERY = 5  # turns
 _PAGE = "500"
 
 
@@ -60,130 +61,150 @@ class Around:
         if made:
             self.feeder.feed(source, made)
 
-    async def every(self, period_s: float, *, first: float | None = None) -> AsyncIterator[float]:
-        """The agent's time at each tick; a tick that is missed is lost. `first`: seconds until the first one."""
-        period = period_s / self.scale
-        tick = time.monotonic() + (period if first is None else first / self.scale)
-        while True:
-            await asyncio.sleep(max(0.0, tick - time.monotonic()))
-            yield self.clock()
-            tick = max(tick + period, time.monotonic())
 
+async def run(
+    names: Collection[str],
+    given: ContainerInput | None,
+    around: Around,
+    delay_s: float,
+    offer: Callable[[Sequence[Object]], object] = lambda found: None,
+) -> None:
+    """The inputs at work until cancelled: those of the host that are named, and `container` where it is `given`.
 
-async def run_host(name: str, around: Around, delay: float) -> None:
-    """One of HOST_INPUTS, until cancelled. `delay` is its share of the time within which inputs begin."""
-    assert name in HOST_INPUTS
-    async for now in around.every(_HOST_S, first=delay * _FIRST_DELAY_S):
-        around.feed(name, host.points(name, around.load, around.machine, {}, now), now, election=False)
-
-
-async def run_container(given: ContainerInput, around: Around, delay: float) -> None:
-    """The input `container`, until cancelled."""
-    await asyncio.sleep(delay * _FIRST_DELAY_S / around.scale)
-    kubernetes = _Kubernetes(given, around)
-    async with asyncio.TaskGroup() as group:
+    They begin after `delay_s` seconds of the agent's time. As in DataKit, objects are collected at once, when nobody
+    has been elected yet, and metrics from the first minute on. `offer` gets the pods of each look at the objects.
+    """
+    await asyncio.sleep((_FIRST_S + delay_s) / around.scale)
+    collectors: list[_Containers | _Kubernetes] = []
+    if given is not None:
+        collectors = [_Kubernetes(given, around, offer)]
         if given.runtime(around.container):
-            group.create_task(_containers(given, around))
+            collectors.append(_Containers(given, around))
         else:
-            for endpoint in given.endpoints:
-                path = endpoint.removeprefix("unix://")
-                message = f"failed to create collector for endpoint {endpoint}: endpoint {path} does not exist"
-                around.log("WARN", "container", "container/impl.go:70", message)
-        group.create_task(kubernetes.metrics())
-        group.create_task(kubernetes.objects())
-        group.create_task(kubernetes.events())
+            _tell_what_was_sought(given, around)
+    period, tick, turn = _TURN_S / around.scale, time.monotonic(), 0
+    try:
+        while True:
+            now = around.clock()
+            if turn:
+                for name in HOST_INPUTS:
+                    if name in names:
+                        around.feed(name, host.points(name, around.load, around.machine, {}, now), now, election=False)
+                for collector in collectors:
+                    await collector.metrics(now)
+            if turn % _OBJECTS_EVERY == 0:
+                for collector in collectors:
+                    await collector.objects(now)
+            turn += 1
+            tick = max(tick + period, time.monotonic())  # turns that passed meanwhile are lost
+            await asyncio.sleep(tick - time.monotonic())
+    finally:
+        for collector in collectors:
+            collector.stop()
 
 
-async def _containers(given: ContainerInput, around: Around) -> None:
-    tags = {**around.settings.host_tags, **given.tags}
+def _tell_what_was_sought(given: ContainerInput, around: Around) -> None:
+    for endpoint in given.endpoints:
+        path = endpoint.removeprefix("unix://")
+        message = f"failed to create collector for endpoint {endpoint}: endpoint {path} does not exist"
+        around.log("WARN", "container", "container/impl.go:70", message)
 
-    async def collect_metrics() -> None:
-        async for now in around.every(_METRICS_S):
-            if given.container_metric:
-                found = containers.metrics(around.load, around.machine.containers(), tags, now)
-                around.feed("container-metric", found, now, election=False)
 
-    async def collect_objects() -> None:
-        async for now in around.every(_OBJECTS_S, first=_FIRST_OBJECTS_S):
-            found = containers.objects(around.load, around.machine.containers(), tags, now)
-            around.feed("container-object", found, now, election=False)
+class _Containers:
+    """The collector of the runtime's containers."""
 
-    await asyncio.gather(collect_metrics(), collect_objects())
+    def __init__(self, given: ContainerInput, around: Around) -> None:
+        self._given = given
+        self._around = around
+        self._tags = {**around.settings.host_tags, **given.tags}
+
+    async def metrics(self, now: float) -> None:
+        if self._given.container_metric:
+            around = self._around
+            found = containers.metrics(around.load, around.machine.containers(), self._tags, now)
+            around.feed("container-metric", found, now, election=False)
+
+    async def objects(self, now: float) -> None:
+        around = self._around
+        found = containers.objects(around.load, around.machine.containers(), self._tags, now)
+        around.feed("container-object", found, now, election=False)
+
+    def stop(self) -> None:
+        """Nothing runs beside the turns."""
 
 
 class _Kubernetes:
     """The collector of Kubernetes: of its own node's pods on every agent, of everything else on the elected one."""
 
-    def __init__(self, given: ContainerInput, around: Around) -> None:
+    def __init__(self, given: ContainerInput, around: Around, offer: Callable[[Sequence[Object]], object]) -> None:
+        self._offer = offer
         self._given = given
         self._around = around
+        self._watch: asyncio.Task[None] | None = None
         tags = {**around.settings.election_tags, **given.tags}
         if around.settings.cluster_name:
             tags["cluster_name_k8s"] = around.settings.cluster_name
         self._tags: Mapping[str, str] = tags
 
-    async def metrics(self) -> None:
-        """Every minute, the first time a minute after the start."""
+    async def metrics(self, now: float) -> None:
         around, given, tags = self._around, self._given, self._tags
-        async for now in around.every(_METRICS_S):
-            if not given.k8s_metric:
-                continue
-            if given.node_local:
-                own = list(around.machine.pods())
-                running = pods.running_by_pod(around.machine.containers())
-                load = around.load if given.pod_metric else None
-                found = pods.metrics(own, tags, now, load=load, running=running) + pods.counts(own, tags)
-                around.feed("k8s-metric", found, now, election=True)
-                around.feed("k8s-metric", pods.volumes(own, tags, around.load, now), now, election=False)
-            if around.elected():
-                others = await self._other_pods()
-                found = pods.metrics(others, tags, now) + pods.counts(others, tags)
-                async for resource, items in self._lists():
-                    found += resource.metrics(items, tags)
-                around.feed("k8s-metric", found, now, election=True)
+        self._follow_events()
+        if not given.k8s_metric:
+            return
+        if given.node_local:
+            own = list(around.machine.pods())
+            running = pods.running_by_pod(around.machine.containers())
+            load = around.load if given.pod_metric else None
+            found = pods.metrics(own, tags, now, load=load, running=running) + pods.counts(own, tags)
+            around.feed("k8s-metric", found, now, election=True)
+            around.feed("k8s-metric", pods.volumes(own, tags, around.load, now), now, election=False)
+        if around.elected():
+            others = await self._other_pods()
+            found = pods.metrics(others, tags, now) + pods.counts(others, tags)
+            async for resource, items in self._lists():
+                found += resource.metrics(items, tags)
+            around.feed("k8s-metric", found, now, election=True)
 
-    async def objects(self) -> None:
-        """Every five minutes, the first time at the start, when no agent has been elected yet."""
+    async def objects(self, now: float) -> None:
         around, tags = self._around, self._tags
-        async for now in around.every(_OBJECTS_S, first=0.0):
-            if self._given.node_local:
-                own = list(around.machine.pods())
-                running = pods.running_by_pod(around.machine.containers())
-                found = pods.objects(own, tags, now, load=around.load, running=running)
-                around.feed("k8s-object", found, now, election=True)
-                volumes = pods.volumes(own, tags, around.load, now, category="object")
-                around.feed("k8s-object", volumes, now, election=False)
-            if around.elected():
-                found = pods.objects(await self._other_pods(), tags, now)
-                async for resource, items in self._lists():
-                    found += resource.objects(items, tags, now)
-                around.feed("k8s-object", found, now, election=True)
+        if self._given.node_local:
+            own = list(around.machine.pods())
+            running = pods.running_by_pod(around.machine.containers())
+            found = pods.objects(own, tags, now, load=around.load, running=running)
+            around.feed("k8s-object", found, now, election=True)
+            volumes = pods.volumes(own, tags, around.load, now, category="object")
+            around.feed("k8s-object", volumes, now, election=False)
+            self._offer(own)
+        if around.elected():
+            others = await self._other_pods()
+            if not self._given.node_local:
+                self._offer(others)
+            found = pods.objects(others, tags, now)
+            async for resource, items in self._lists():
+                found += resource.objects(items, tags, now)
+            around.feed("k8s-object", found, now, election=True)
 
-    async def events(self) -> None:
-        """What happens while this agent is elected; events of before are left alone."""
-        watch: asyncio.Task[None] | None = None
-        try:
-            async for _now in self._around.every(_EVENTS_S):
-                if not self._around.elected():
-                    if watch is not None:
-                        watch.cancel()
-                        watch = None
-                elif self._given.k8s_event and (watch is None or watch.done()):
-                    watch = asyncio.create_task(self._watch_events())
-        finally:
-            if watch is not None:
-                watch.cancel()
+    def stop(self) -> None:
+        """End the watch of the events."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    def _follow_events(self) -> None:
+        """Watch the events while elected; those of before are left alone."""
+        if not self._around.elected():
+            self.stop()
+        elif self._given.k8s_event and (self._watch is None or self._watch.done()):
+            self._watch = asyncio.create_task(self._watch_events())
 
     async def _watch_events(self) -> None:
-        path = "/api/v1/events"
+        path, around = "/api/v1/events", self._around
         try:
-            version = (await self._around.machine.api.get(path, limit="1"))["metadata"]["resourceVersion"]
-            async for event in self._around.machine.api.watch(path, str(version), {}):
+            version = (await around.machine.api.get(path, limit="1"))["metadata"]["resourceVersion"]
+            async for event in around.machine.api.watch(path, str(version), {}):
                 if event["type"] in ("ADDED", "MODIFIED"):
-                    now = self._around.clock()
-                    self._around.feed(
-                        "k8s-event", [_event(event["object"], self._around, self._tags)], now, election=True
-                    )
+                    line = _event(event["object"], around, self._tags)
+                    around.feed("k8s-event", [line], around.clock(), election=True)
         except (ApiStatusError, aiohttp.ClientError, OSError) as error:
             self._warn(f"watch events failed, err: {error}")
 

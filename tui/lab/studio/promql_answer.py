@@ -1,6 +1,7 @@
 """Answers PromQL from the store, in the shape of the Open API's `series`.
 
-A query is evaluated at steps over the request's range, as a range query is.
+A query is evaluated at steps over the request's range, as a range query is. Rates are those of MetricsQL, the studio's
+own dialect.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import math
 import operator
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from tui.lab.studio.dql import QueryError
@@ -85,11 +87,13 @@ class _Reader:
             return self._called(node, time)
         return self._combined(node, time)
 
-    def _windows(self, selector: Selector, time: float, window: float) -> Iterator[tuple[Labels, Points]]:
-        """Each selected series with its points in the window that ends at this time, if it has any."""
+    def _windows(self, selector: Selector, time: float, window: float) -> Iterator[tuple[Labels, Points, Points]]:
+        """Each selected series that has points in the window that ends at this time: those, and the one before them if
+        it is near enough.
+        """
         if selector not in self._points:
             self._points[selector] = [
-                (_labels(key.tags), self._store.points(key, self._start - window, self._end))
+                (_labels(key.tags), self._store.points(key, self._start - 2 * window, self._end))
                 for key in self._store.series(selector.measurement, selector.field)
                 if all(_matches(key.tags, matcher) for matcher in selector.matchers)
             ]
@@ -97,14 +101,15 @@ class _Reader:
             first = bisect_right(points, time - window, key=_time_of)
             inside = points[first : bisect_right(points, time, key=_time_of)]
             if inside:
-                yield labels, inside
+                near = first > 0 and points[first - 1][0] > time - window - _usual_gap(points)
+                yield labels, inside, points[first - 1 : first] if near else []
 
     def _selected(self, selector: Selector, time: float) -> Vector:
         if selector.window_ms is not None:
             raise QueryError("a window needs a function over it, as in rate(…[5m])")
         window = _LOOKBACK_MS / self._scale
         found: Vector = {}
-        for labels, inside in self._windows(selector, time, window):
+        for labels, inside, _before in self._windows(selector, time, window):
             if not isinstance(inside[-1][1], str):
                 found[labels] = inside[-1][1]
         return found
@@ -123,8 +128,9 @@ class _Reader:
         assert isinstance(selector, Selector)
         window = (selector.window_ms or _DEFAULT_WINDOW_MS) / self._scale
         found: Vector = {}
-        for labels, inside in self._windows(selector, time, window):
-            value = _over_time(call.name, inside)
+        for labels, inside, before in self._windows(selector, time, window):
+            # As MetricsQL has it, a counter's growth begins with the point before the window.
+            value = _over_time(call.name, [*before, *inside] if call.name in ("rate", "irate") else inside)
             if value is not None:
                 found[labels] = value
         return found
@@ -209,6 +215,18 @@ def quantile_of(buckets: Sequence[tuple[float, float]], quantile: float) -> floa
 
 def _time_of(point: tuple[int, Value]) -> int:
     return point[0]
+
+
+def _usual_gap(points: Points) -> float:
+    """How far apart a series' points may be and still follow each other: an eighth more than 6 of 10 are
+    (VictoriaMetrics, app/vmselect/promql/rollup.go: getScrapeInterval, getMaxPrevInterval).
+    """
+    gaps = sorted(after[0] - before[0] for before, after in pairwise(points[:21]))
+    if not gaps:
+        return 0.0
+    at = 0.6 * (len(gaps) - 1)
+    lower, upper = gaps[math.floor(at)], gaps[math.ceil(at)]
+    return (lower + (upper - lower) * (at % 1)) * 9 / 8
 
 
 def _over_time(name: str, points: Points) -> float | None:

@@ -1,0 +1,241 @@
+"""Annotating the mesh's Deployments on a real API server and on the practice one: owners, undo, rows that fail.
+
+There are no controllers: whoever waits for a rollout has its status written first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from changes import comparable, create, vendor_daemon_set
+
+from tests.core.mesh_objects import BROKEN, TUTORIAL
+from tests.core.mesh_objects import deployment as made
+from tests.core.mesh_objects import istiod as made_istiod
+from tests.core.mesh_objects import pod as made_pod
+from tui.backend.cluster import KubernetesCluster
+from tui.core import actions
+from tui.core import undo as undoing
+from tui.core.answers import Answers, ClusterAnswers, IstioAnswers
+from tui.core.errors import PartialError
+from tui.core.mesh import INSTANCES, Mesh, Seen, discover, look
+from tui.core.ownership import FIELD_MANAGER
+from tui.core.plan import Plan, make_plan
+from tui.core.ports import DAEMON_SET, DEPLOYMENT, NAMESPACE, Cluster, Object
+from tui.core.receipts import Receipt, Store
+from tui.core.survey import find_datakit, survey
+from tui.core.undo_elsewhere import without_receipt
+
+VENDOR = "kubectl-client-side-apply"
+
+
+class RollingDeployments:
+    """The cluster, with what the Deployment controller does whenever somebody looks at one."""
+
+    def __init__(self, inner: Cluster) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get(self, kind: Any, namespace: str, name: str) -> Object:
+        live = self._inner.get(kind, namespace, name)
+        if kind != DEPLOYMENT:
+            return live
+        assert isinstance(self._inner, KubernetesCluster)
+        counts = dict.fromkeys(
+            ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), live["spec"]["replicas"]
+        )
+        answer, _warnings = self._inner._ask(
+            "patch",
+            f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status",
+            name,
+            body={"status": {**counts, "observedGeneration": live["metadata"]["generation"]}},
+            content_type="application/merge-patch+json",
+            query=[("fieldManager", "kube-controller-manager")],
+            writing=True,
+        )
+        return answer
+
+
+@dataclass
+class MeshPlace:
+    """A namespace with DataKit, an istiod and workloads in it, whose pods are made up."""
+
+    cluster: Any
+    namespace: str
+    store: Store
+    said: list[str] = field(default_factory=list)
+
+    def put(self, one: Object, manager: str = VENDOR) -> None:
+        metadata = {key: one["metadata"][key] for key in ("name", "labels")}
+        create(self.cluster, DEPLOYMENT, self.namespace, one["metadata"]["name"],
+               {"metadata": metadata, "spec": one["spec"]}, manager)  # fmt: skip
+
+    def mesh(self) -> Mesh:
+        """The mesh, with a ready sidecar in a pod of each workload."""
+        found = find_datakit(self.cluster, self.namespace)[0]
+        live = self.cluster.list(DEPLOYMENT, self.namespace)
+        pods = [made_pod(one) for one in live]
+        space = {"metadata": {"name": self.namespace, "labels": {"istio-injection": "enabled"}}}
+        return discover(Seen([space], live, pods), found, None)
+
+    def plan(self, *names: str, preset: str = "lean", replaced: bool = True) -> Plan:
+        keys = tuple(f"{self.namespace}/{name}" for name in names)
+        seen = survey(self.cluster, find_datakit(self.cluster, self.namespace)[0])
+        given = IstioAnswers(preset, keys, keys if replaced else ())
+        answers = Answers(ClusterAnswers(self.cluster.context, self.namespace, name="lab"), istio=given)
+        return make_plan(self.cluster, replace(seen, mesh=self.mesh()), answers)
+
+    def apply(self, plan: Plan) -> Receipt:
+        return actions.apply(RollingDeployments(self.cluster), plan, None, self.store, on_event=self._say)
+
+    def undo(self, receipt: Receipt) -> Receipt:
+        return undoing.undo(RollingDeployments(self.cluster), receipt, None, self.store, on_event=self._say)
+
+    def _say(self, event: actions.Event) -> None:
+        self.said.append(f"{event.step}: {event.text}")
+
+    def live(self, name: str) -> Object:
+        found: Object = self.cluster.get(DEPLOYMENT, self.namespace, name)
+        return found
+
+    def annotation(self, name: str) -> str | None:
+        metadata = self.live(name)["spec"]["template"]["metadata"]
+        return (metadata.get("annotations") or {}).get(INSTANCES)
+
+    def objects(self) -> dict[str, Any]:
+        """All Deployments without what every write changes, managed fields included."""
+        return {one["metadata"]["name"]: comparable(one) for one in self.cluster.list(DEPLOYMENT, self.namespace)}
+
+
+@pytest.fixture
+def place(admin: Cluster, namespace: str, tmp_path: Path) -> MeshPlace:
+    made_place = MeshPlace(admin, namespace, Store(tmp_path))
+    create(admin, DAEMON_SET, namespace, "datakit", vendor_daemon_set(namespace, ENV_CLUSTER_NAME_K8S="lab"), VENDOR)
+    made_place.put(made_istiod(replicas=2))
+    made_place.put(made("productpage-v1"))
+    made_place.put(made("details-v1", annotation=BROKEN))
+    made_place.put(made("ratings-v1", annotation=TUTORIAL), "rancher")
+    return made_place
+
+
+def test_there_and_back_from_what_the_tutorial_leaves(place: MeshPlace) -> None:
+    before = place.objects()
+    names = ("productpage-v1", "details-v1", "ratings-v1", "istiod")
+    plan = place.plan(*names)
+    assert plan.left_out == ()
+    assert plan.blockers() == []
+    assert place.objects() == before  # a plan changes nothing
+    receipt = place.apply(plan)
+    assert receipt.complete
+    for name in names:
+        text = place.annotation(name)
+        assert text is not None
+        assert "DataKit Wizard" in text
+    assert "app_id" in (place.annotation("istiod") or "")
+    again = place.plan(*names)
+    assert not again.has_changes
+    assert len([line for line in place.said if "its pods restarted" in line]) == 4
+    undone = place.undo(receipt)
+    assert undone.undone
+    assert place.objects() == before
+    assert place.annotation("details-v1") == BROKEN
+
+
+def test_an_annotation_of_somebody_else_stays_where_the_answers_do_not_name_it(place: MeshPlace) -> None:
+    before = place.objects()["details-v1"]
+    plan = place.plan("productpage-v1", "details-v1", replaced=False)
+    assert [row.title for row in plan.left_out] == [f"Deployment {place.namespace}/details-v1"]
+    with pytest.raises(PartialError, match="left out") as error:
+        place.apply(plan)
+    assert "details-v1" in error.value.why
+    assert place.annotation("productpage-v1") is not None
+    assert place.objects()["details-v1"] == before
+
+
+def test_an_owner_that_applies_is_not_seen_in_the_text_but_on_its_row(place: MeshPlace) -> None:
+    """Somebody else's field below the same annotation map does not stand in the way; the same key does."""
+    body = {"spec": {"template": {"metadata": {"annotations": {"checksum/config": "1"}}}}}
+    place.cluster.apply(DEPLOYMENT, place.namespace, "productpage-v1", body, manager="argocd-controller", dry_run=False)
+    assert place.plan("productpage-v1", replaced=False).left_out == ()
+    body = {"spec": {"template": {"metadata": {"annotations": {INSTANCES: TUTORIAL}}}}}
+    place.cluster.apply(DEPLOYMENT, place.namespace, "productpage-v1", body, manager="argocd-controller", dry_run=False)
+    (row,) = place.plan("productpage-v1", replaced=False).left_out
+    assert "productpage-v1" in row.title
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("productpage-v1", "Others own fields"), ("details-v1", "changed since it was reviewed")],
+)
+def test_a_deployment_that_changed_since_the_plan_is_left_out_and_the_rest_goes_on(
+    place: MeshPlace, name: str, said: str
+) -> None:
+    plan = place.plan(name, "ratings-v1")
+    theirs = {"spec": {"template": {"metadata": {"annotations": {INSTANCES: "# somebody else's, since\n"}}}}}
+    place.cluster.patch(DEPLOYMENT, place.namespace, name, theirs, manager="kubectl-edit", dry_run=False)
+    with pytest.raises(PartialError) as error:
+        place.apply(plan)
+    assert name in error.value.why
+    assert said in error.value.why
+    assert place.annotation(name) == "# somebody else's, since\n"
+    assert "DataKit Wizard" in (place.annotation("ratings-v1") or "")
+    receipt = place.store.all(plan.survey.uid, place.namespace)[0]
+    assert {step.name: step.state for step in receipt.steps} == {name: "failed", "ratings-v1": "written"}
+    place.undo(receipt)
+    assert place.annotation("ratings-v1") == TUTORIAL
+
+
+def test_a_status_that_moved_on_since_the_plan_changes_nothing_that_was_reviewed(place: MeshPlace) -> None:
+    plan = place.plan("productpage-v1")
+    version = place.live("productpage-v1")["metadata"]["resourceVersion"]
+    RollingDeployments(place.cluster).get(DEPLOYMENT, place.namespace, "productpage-v1")
+    assert place.live("productpage-v1")["metadata"]["resourceVersion"] != version
+    assert place.apply(plan).complete
+
+
+def test_what_is_no_longer_wanted_is_taken_away(place: MeshPlace) -> None:
+    before = place.objects()["productpage-v1"]
+    place.apply(place.plan("productpage-v1", "ratings-v1"))
+    place.apply(place.plan("ratings-v1"))
+    assert place.objects()["productpage-v1"] == before
+    assert place.annotation("ratings-v1") is not None
+
+
+def test_undo_without_a_receipt_finds_the_mesh_too(place: MeshPlace) -> None:
+    before = place.objects()["productpage-v1"]
+    receipt = place.apply(place.plan("productpage-v1"))
+    found = find_datakit(place.cluster, place.namespace)[0]
+    ours = [one.object for one in place.mesh().targets if one.annotation and one.annotation.ours and one.object]
+    empty = replace(receipt, steps=(), views=(), id="x", path=None)
+    made_up, _notes = without_receipt(found.object, None, empty, ours)
+    assert [step.title for step in made_up.steps] == [f"Deployment {place.namespace}/productpage-v1"]
+    place.undo(made_up)
+    assert place.objects()["productpage-v1"] == before
+
+
+def test_the_mesh_is_found_by_its_label_through_the_api(place: MeshPlace) -> None:
+    label = {"metadata": {"labels": {"istio-injection": "enabled"}}}
+    place.cluster.apply(NAMESPACE, "", place.namespace, label, manager="setup", dry_run=False)
+    found = look(place.cluster, find_datakit(place.cluster, place.namespace)[0], None)
+    mine = [one for one in found.targets if one.namespace == place.namespace]
+    assert [(one.role, one.name) for one in mine] == [
+        ("istiod", "istiod"),
+        ("workload", "details-v1"),
+        ("workload", "productpage-v1"),
+        ("workload", "ratings-v1"),
+    ]
+    assert {one.name: bool(one.annotation and one.annotation.problem) for one in mine}["details-v1"]
+    assert found.notes == ()
+
+
+def test_a_namespace_without_rights_is_a_row(place: MeshPlace, viewer: Cluster) -> None:
+    plan = place.plan("productpage-v1")
+    denied = make_plan(viewer, plan.survey, plan.answers)
+    assert denied.changes == ()
+    assert "patch deployments.apps" in denied.left_out[0].why
+    assert FIELD_MANAGER not in str(place.live("productpage-v1")["metadata"]["managedFields"])
