@@ -105,6 +105,26 @@ def test_all_seven_cost_ten_requests_at_most_and_a_second_run_writes_nothing(pla
     assert writes(place.server) == []
 
 
+def test_the_etcd_view_is_made_in_the_names_of_the_answers_conf(place: Place) -> None:
+    text = """
+[[inputs.prom]]
+  urls = ["http://127.0.0.1:2381/metrics"]
+  source = "etcd"
+  measurement_name = "etcd"
+"""
+    full = replace(place.answers("etcd"), etcd=EtcdAnswers("node-http", conf=text))
+    look = survey(place.cluster, find_datakit(place.cluster, "datakit")[0])
+    [change] = make_plan(place.cluster, look, full, place.client).views
+    assert change.standing is not None
+    made = view_sync.put(place.client, change.standing)
+    assert "`etcd_server_has_leader`" in json.dumps(place.client.export_dashboard(made.uuid))
+    assert verbs(make_plan(place.cluster, look, full, place.client)) == [SAME]
+    # Another conf wants other names; nobody changed the view meanwhile, so it is made anew without asking.
+    text += '  [[inputs.prom.measurements]]\n    prefix = "etcd_"\n    name = "etcd"\n'
+    stripped = replace(full, etcd=replace(full.etcd, conf=text))
+    assert verbs(make_plan(place.cluster, look, stripped, place.client)) == [UPDATE]
+
+
 def test_what_another_version_made_is_replaced_and_comes_back(place: Place) -> None:
     uuid = place.apply(place.plan("etcd", language="zh")).views[0].uuid
     before = place.shows(uuid)

@@ -172,7 +172,7 @@ class _Look:
         self.running = running
         self.env = survey.datakit.env
         self.listed = _listed(self.env)
-        self.mounted = inputs_of(_confs(survey))
+        self.mounted = inputs_of(own_confs(survey))
         conf = self.mounted.get("container")
         self.conf: Mapping[str, Any] = conf if isinstance(conf, dict) else {}
 
@@ -325,7 +325,7 @@ def inputs_of(confs: Iterable[MountedConf]) -> dict[str, Any]:
     return found
 
 
-def _confs(survey: Survey) -> list[MountedConf]:
+def own_confs(survey: Survey) -> list[MountedConf]:
     """The confs that the DaemonSet mounts from DataKit's own ConfigMap."""
     texts: Mapping[str, str] = (survey.conf or {}).get("data") or {}
     return mounted_confs(
