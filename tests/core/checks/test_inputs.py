@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-
 from tui.core.checks import inputs
 from tui.core.checks.facts import CONTAINER_CPU, NODE_CPU, PROBES, InStudio
 from tui.core.errors import UnreachableError
@@ -14,21 +12,6 @@ from tui.core.ports import Feed, Series
 from tui.core.survey import AgentPod
 
 NAMED = {"ENV_DEFAULT_ENABLED_INPUTS": "cpu,container,mem", "ENV_CLUSTER_NAME_K8S": "lab", "ENV_ENABLE_ELECTION": "x"}
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ("cpu,container", ["cpu", "container"]),
-        ("cpu container", ["cpu", "container"]),
-        ("-", []),
-        ("container,-container", []),
-        ("", []),
-        ("cpu, ,mem", ["cpu", "mem"]),
-    ],
-)
-def test_the_default_inputs_as_datakit_reads_them(text: str, found: list[str]) -> None:
-    assert inputs.default_inputs(text) == found
 
 
 def facts(
@@ -84,7 +67,10 @@ def test_an_input_that_is_off_is_a_warning_that_names_the_command_and_the_rest_i
 
 
 def test_a_conf_switches_it_on_as_well() -> None:
-    assert inputs.container_enabled(facts({}, confs=("[inputs.container]\n",))).status == "pass"
+    conf = ("[inputs.container]\n",)
+    assert inputs.container_enabled(facts({}, confs=conf)).status == "pass"
+    off = facts({"ENV_DEFAULT_ENABLED_INPUTS": "cpu,-container"}, confs=conf)
+    assert inputs.container_enabled(off).status == "fail", "switched off even where a conf names it"
 
 
 def test_every_agent_must_feed_and_who_does_not_is_named() -> None:

@@ -9,6 +9,7 @@ from tui.core.checks.etcd import foreign_leader
 from tui.core.checks.facts import CONTAINER_CPU, NODE_CPU, POD_CPU, Facts, Probe
 from tui.core.checks.finding import Finding, failed, not_needed, passed, pending
 from tui.core.checks.studio import no_studio
+from tui.core.datakit_settings import INPUTS_ENV, has_input, inputs_of
 from tui.core.errors import WizardError
 from tui.core.parallel import each
 from tui.core.ports import Series
@@ -16,24 +17,12 @@ from tui.core.survey import CLUSTER_TAG, AgentPod, host_cluster_name
 from tui.i18n import _, ngettext
 
 INPUT = "container"
-INPUTS_ENV = "ENV_DEFAULT_ENABLED_INPUTS"
 POD_METRIC_ENV = "ENV_INPUT_CONTAINER_ENABLE_POD_METRIC"
-
-
-def default_inputs(text: str) -> list[str]:
-    """The inputs that ENV_DEFAULT_ENABLED_INPUTS switches on, as DataKit 1.84.1 reads it (internal/config/env.go):
-    separated by commas or blanks, `-` for none, `-name` to switch one off even where a conf names it.
-    """
-    given = text.replace(",", " ").split()
-    off = {name[1:] for name in given if name.startswith("-")}
-    return [] if "-" in given else [name for name in given if not name.startswith("-") and name not in off]
 
 
 def enabled(facts: Facts) -> bool:
     """Whether DataKit runs its input `container`: it is among the default inputs, or a conf names it."""
-    if INPUT in default_inputs(facts.datakit.env.get(INPUTS_ENV, "")):
-        return True
-    return any("[inputs.container]" in (conf.text or "").replace(" ", "") for conf in facts.confs)
+    return has_input(INPUT, facts.datakit.env, inputs_of(facts.confs))
 
 
 def _enabled(facts: Facts, what: str) -> Finding:
@@ -44,7 +33,7 @@ def _enabled(facts: Facts, what: str) -> Finding:
         what,
         looked_at=INPUTS_ENV,
         object=f"DaemonSet {facts.datakit.namespace}/{facts.datakit.name}",
-        causes=(_("{name} is not among the default inputs, and no conf names it.").format(name=INPUT),),
+        causes=(_("{env} lacks {name}, or switches it off as -{name}.").format(env=INPUTS_ENV, name=INPUT),),
         remedy=_("Add {name} to {env} of the DaemonSet.").format(name=INPUT, env=INPUTS_ENV),
         command=(
             f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} set env "
