@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ TERMINALS = {
 }
 PLAIN = TERMINALS["xterm-256color"]
 CTRL_C = "\x03"
+# A second is the promise; the machine that runs the tests may be busy with two others of them.
+MOST_LEAVING_S = 3.0
 DOWN, UP = "\x1b[B", "\x1b[A"
 
 
@@ -253,4 +256,37 @@ def test_enter_alone_leads_to_a_green_verify(place: Path, name: str) -> None:
         assert terminal.wait_end() == 0
         assert terminal.restored()
         assert "datakit-conf" in terminal.text()
+    nothing_left(place)
+
+
+@pytest.mark.parametrize("where", ["connect", "answer"])
+def test_leaving_with_a_request_in_flight_returns_the_terminal_within_a_second(place: Path, where: str) -> None:
+    """A server that takes the connection and never answers, not even the TLS handshake, or the request itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        scheme = "https" if where == "connect" else "http"
+        port = server.getsockname()[1]
+        kubeconfig = place / "kubeconfig"
+        kubeconfig.write_text(
+            f'clusters: [{{name: it, cluster: {{server: "{scheme}://127.0.0.1:{port}"}}}}]\n'
+            "contexts: [{name: silent, context: {cluster: it, user: me}}]\n"
+            "users: [{name: me, user: {token: x}}]\ncurrent-context: silent\n"
+        )
+        with Terminal([COMMAND, "--kubeconfig", str(kubeconfig)], environment(place, PLAIN)) as terminal:
+            terminal.wait_for("Choose the cluster")
+            terminal.type("\r")
+            terminal.wait_for("Look at silent")
+            terminal.type("\r")
+            terminal.wait_for("Connecting to silent")
+            server.settimeout(20)
+            connection, _address = server.accept()  # the request is on its way, and nobody answers
+            with connection:
+                terminal.type(CTRL_C)
+                terminal.wait_for("Leave the wizard?", deadline_s=10)
+                began = time.monotonic()
+                terminal.type(CTRL_C)
+                assert terminal.wait_end() == 130
+                took = time.monotonic() - began
+            assert terminal.restored()
+    print(f"left {took:.2f} s after the key")
+    assert took < MOST_LEAVING_S, f"{took:.2f} s"
     nothing_left(place)
