@@ -290,3 +290,58 @@ def test_leaving_with_a_request_in_flight_returns_the_terminal_within_a_second(p
     print(f"left {took:.2f} s after the key")
     assert took < MOST_LEAVING_S, f"{took:.2f} s"
     nothing_left(place)
+
+
+LOGIN = """\
+import json, sys
+print("code: ", end="", file=sys.stderr, flush=True)
+code = sys.stdin.readline().strip()
+status = {"token": "for-" + code}
+print(json.dumps({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": status}))
+"""
+
+
+def login_kubeconfig(place: Path, port: int) -> Path:
+    script = place / "my-login"
+    script.write_text(f"#!{sys.executable}\n{LOGIN}")
+    script.chmod(0o755)
+    path = place / "kubeconfig"
+    plugin = f"{{command: {script}, apiVersion: client.authentication.k8s.io/v1, interactiveMode: Always}}"
+    path.write_text(
+        f'clusters: [{{name: it, cluster: {{server: "http://127.0.0.1:{port}"}}}}]\n'
+        "contexts: [{name: asking, context: {cluster: it, user: me}}]\n"
+        f"users: [{{name: me, user: {{exec: {plugin}}}}}]\ncurrent-context: asking\n"
+    )
+    return path
+
+
+def test_a_plugin_that_has_to_ask_gets_the_terminal_and_gives_it_back(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kubeconfig = login_kubeconfig(place, server.getsockname()[1])
+        with Terminal([COMMAND, "--kubeconfig", str(kubeconfig)], environment(place, PLAIN)) as terminal:
+            terminal.wait_for("Choose the cluster")
+            terminal.type("\r")
+            terminal.wait_for("Log in with my-login")
+            terminal.type("\r")
+            terminal.wait_for("code:")  # the plugin's own question, and no frame around it
+            assert "Cluster and namespace" not in terminal.text()
+            terminal.type(CTRL_C)  # giving up comes back to the wizard
+            terminal.wait_for("What to do")
+            assert "gave no credentials" in terminal.text()
+            terminal.type("\x1b")
+            terminal.wait_for("Log in with my-login")
+            terminal.type("\r")
+            terminal.wait_for("code:")
+            terminal.type("4711\r")
+            terminal.wait_for("Connecting to asking")
+            server.settimeout(20)
+            connection, _address = server.accept()
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += connection.recv(65536)
+                assert b"authorization: bearer for-4711" in head.lower()
+                assert leave(terminal) == 130
+            assert terminal.restored()
+        assert b"for-4711" not in bytes(terminal.output)
+    nothing_left(place)
