@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 
@@ -34,6 +37,10 @@ class ClusterScreen(StepScreen):
         " wizard comes back after it. Any other plugin runs without a terminal: log in first (`kubectl get nodes`)."
     )
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "tags", N_("Tags"), id="tags", tooltip=N_("Which cluster's name each kind of data carries")),
+    ]
+
     def content(self) -> ComposeResult:
         yield Choices(follow=True, id="contexts")
         with Vertical(id="found"):
@@ -49,6 +56,18 @@ class ClusterScreen(StepScreen):
             self._show_found()
         else:
             self.run(self._read)
+
+    def action_tags(self) -> None:
+        """The table of the tag on which the views filter."""
+        from tui.widgets.tag_page import TagPage
+
+        if self.session.survey is not None:
+            self.app.push_screen(TagPage(self.session.survey.datakit.env, self.session.answers.cluster.name))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "tags":
+            return self.session.survey is not None and self.connected
+        return super().check_action(action, parameters)
 
     # -- contexts
 
