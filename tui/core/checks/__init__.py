@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
-from tui.core.checks import certificates, cluster, etcd, studio
+from tui.core.checks import certificates, cluster, etcd, istio, studio
 from tui.core.checks.certificates import expiries
 from tui.core.checks.courses import courses
 from tui.core.checks.facts import Facts
-from tui.core.checks.finding import Finding, failed
+from tui.core.checks.finding import Finding, failed, undecided
 from tui.core.checks.model import INFO, REQUIRED, WARNING, Check, Course, Expiry, Report, Result, Samples
 from tui.core.errors import ForbiddenError, WizardError
 from tui.i18n import N_, _
@@ -30,8 +30,6 @@ __all__ = [
     "expiries",
     "run",
 ]
-
-ROUTE = "etcd"
 
 CHECKS: tuple[Check, ...] = (
     Check("cluster/reachable", REQUIRED, N_("The API server answers"), cluster.reachable),
@@ -119,9 +117,10 @@ def run(
     not pass is skipped, naming it. `samples` collects etcd's values while the studio is asked.
     """
     started = facts.now()
+    waits_for_what_is_due = wait_s is None
     results: dict[str, Result] = {}
     broken = False
-    for check in (*CHECKS, *also):
+    for check in _all(facts, also):
         if cancelled():
             break
         begun = facts.now()
@@ -130,15 +129,19 @@ def run(
             if wait_s is None and check.patient:
                 wait_s = default_wait_s(facts)
             finding = _look(check, facts)
+            if waits_for_what_is_due and finding.due_s > 0:
+                wait_s = max(wait_s or 0.0, facts.now() - started + finding.due_s)
             if finding.status != "pending":
                 break
             if on_result:
                 on_result(_result(check, finding, facts, begun))
             if broken or cancelled() or facts.now() - started >= (wait_s or 0):
-                finding = replace(finding, status="fail")
+                finding = undecided(finding)
                 break
+            # What is due in minutes is not asked every few seconds: the studio counts requests.
+            pause = min(max(facts.interval_s / 4, 0.25), 10.0 if finding.due_s > 30 else 3.0)
             finding = None
-            sleep(min(max(facts.interval_s / 4, 0.25), 3.0))
+            sleep(pause)
             facts.forget()
         result = _result(check, finding, facts, begun)
         results[check.id] = result
@@ -149,6 +152,20 @@ def run(
         if samples is not None and check.id == "studio/fresh" and result.status == "pass":
             sample(facts, samples)
     return Report(tuple(results.values()), (facts.cluster.context,))
+
+
+def _all(facts: Facts, also: Sequence[Check]) -> Iterator[Check]:
+    """The checks in order; those of the mesh where there is one, which is known by then."""
+    yield from CHECKS
+    with suppress(WizardError):
+        if facts.survey.mesh:
+            yield from istio.CHECKS
+    yield from also
+
+
+def chosen(*, mesh: bool) -> tuple[Check, ...]:
+    """The checks of a cluster with a mesh, or without."""
+    return (*CHECKS, *istio.CHECKS) if mesh else CHECKS
 
 
 def _blocked(check: Check, results: dict[str, Result]) -> Finding | None:
@@ -202,7 +219,7 @@ def _result(check: Check, finding: Finding, facts: Facts, begun: float) -> Resul
     return Result(
         id=check.id,
         context=facts.cluster.context,
-        route=ROUTE,
+        route=check.route,
         category=check.category,
         severity=check.severity if finding.needed else INFO,
         status="warn" if finding.status == "fail" and check.severity != REQUIRED else finding.status,

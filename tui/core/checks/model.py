@@ -21,6 +21,7 @@ class Check:
     test: Callable[[Facts], Finding]
     needs: tuple[str, ...] = ()
     patient: bool = False
+    route: str = "etcd"
 
     @property
     def category(self) -> str:
