@@ -361,7 +361,7 @@ class CertificatesScreen(StepScreen):
     def go_on_text(self) -> tuple[str, bool]:
         if getattr(self, "trouble", None) is not None:
             return _("First say where the certificates come from"), False
-        return _("Go on to the review"), True
+        return _("Go on to DataKit's settings"), True
 
     def commands(self) -> list[tuple[str, str, str]]:
         survey = self._survey

@@ -185,7 +185,7 @@ class ClusterScreen(StepScreen):
         session.answers = Answers()
         session.datakits = []
         session.standings = {}
-        session.visited -= {"etcd-conf", "certificates", "review", "verify"}
+        session.visited -= {"etcd-conf", "certificates", "datakit", "review", "verify"}
         session.failed.clear()
         self._show_found()
 

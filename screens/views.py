@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from screens.series import passed, scrape
 from tui.core import actions, view_sync, views
+from tui.core.datakit_settings import Found, look, unmet
 from tui.core.desired import conf_text
 from tui.core.durations import about
 from tui.core.errors import UsageError, WizardError
@@ -110,7 +111,7 @@ class ViewScreen(StepScreen):
         else:
             wanted = [wanted_view(session.answers, key) for key in views.KEYS if self._seen(key) is None]
 
-        def look() -> tuple[list[views.Fill], list[Standing]]:
+        def look_now() -> tuple[list[views.Fill], list[Standing]]:
             fills: list[views.Fill] = []
             if of_etcd:
                 conf = conf_text(session.answers, survey)
@@ -121,7 +122,7 @@ class ViewScreen(StepScreen):
                 return fills, []
             return fills, view_sync.look(studio, workspace, wanted)
 
-        self.fills, found = await in_thread(look)
+        self.fills, found = await in_thread(look_now)
         session.saw(found)
         self.working.finish()
         self._show()
@@ -214,16 +215,38 @@ class ViewScreen(StepScreen):
                 parts += [("  " + _("lacks {fields}").format(fields=lacks), muted()), "\n"]
         return assemble(*parts)
 
+    def _settings(self) -> list[Found]:
+        """DataKit's settings as they are now; none before the cluster is known."""
+        survey, answers = self.session.survey, self.session.answers
+        if survey is None:
+            return []
+        return look(survey, answers.cluster.name, socket=answers.datakit.runtime_socket)
+
     def _titles(self) -> Content:
-        """The panels of a view that etcd.conf has no part in: what fills them is not known here."""
+        """The panels of a view that etcd.conf has no part in, marked with DataKit's settings that they lack."""
         which = "zh" if language() == "zh" else "en"
+        settings = self._settings()
         parts: list[str | tuple[str, str] | Content] = [
             (_("{n} panels").format(n=len(self.view.panels)), "bold"), "\n"
         ]  # fmt: skip
+        empty = sum(bool(unmet(panel, settings)) for panel in self.view.panels)
+        if empty:
+            text = ngettext(
+                "{n} of them stays empty: step DataKit settings has what it lacks.",
+                "{n} of them stay empty: step DataKit settings has what they lack.",
+                empty,
+            )
+            parts += [(glyph("warn") + " ", "$warning"), text.format(n=empty), "\n"]
         for group in self.view.groups:
             parts += [(group.title[which], muted()), "\n"]
             for panel in (panel for panel in self.view.panels if panel.group == group.key):
-                parts += ["  ", panel.title[which], "\n"]
+                lacking = unmet(panel, settings)
+                if not lacking:
+                    parts += ["  ", panel.title[which], "\n"]
+                    continue
+                told = ", ".join(_(one.setting.title) for one in lacking)
+                parts += ["  ", (glyph("skip") + " ", "$warning"), panel.title[which]]
+                parts += [("  " + _("lacks the setting: {settings}").format(settings=told), muted()), "\n"]
         return assemble(*parts)
 
     # -- Enter

@@ -33,6 +33,7 @@ SCREENS = {
     "workspace": ("screens.workspace", "WorkspaceScreen"),
     "etcd-conf": ("screens.etcd_conf", "EtcdConfScreen"),
     "certificates": ("screens.certificates", "CertificatesScreen"),
+    "datakit": ("screens.datakit", "DataKitScreen"),
     "review": ("screens.review", "ReviewScreen"),
     "docker": _VIEW,
     "kubernetes": _VIEW,

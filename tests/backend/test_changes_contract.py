@@ -13,11 +13,11 @@ import pytest
 from changes import CONF, ENV, KEY, NAME, NEIGHBOUR, OTHER_CONF, Place, Rolling, comparable, create
 
 from tui.core import actions
-from tui.core.answers import EtcdAnswers
+from tui.core.answers import DataKitAnswers, EtcdAnswers
 from tui.core.errors import RefusedError, StaleError, UsageError
 from tui.core.manifests import HASH_ANNOTATION
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import dry_run, make_plan
+from tui.core.plan import Plan, dry_run, make_plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind
 from tui.core.receipts import Store, load, unfinished
 
@@ -81,6 +81,37 @@ class TestThereAndBack:
         before = place.objects()
         nothing = replace(place.answers(), etcd=EtcdAnswers("none"))
         assert make_plan(place.cluster, place.look(), nothing).changes == ()
+        assert place.objects() == before
+
+    def test_settings_are_added_stay_and_are_forced_by_name_alone(self, place: Place) -> None:
+        named(place)
+        inputs = '.spec.template.spec.containers[name="datakit"].env[name="ENV_DEFAULT_ENABLED_INPUTS"].value'
+        set_env(place, "ENV_DEFAULT_ENABLED_INPUTS", "container,cpu,disk,mem,system", "rancher")
+        before = place.objects()
+
+        def plan(*keys: str, forced: tuple[str, ...] = ()) -> Plan:
+            answers = replace(place.answers(), etcd=EtcdAnswers("none"), datakit=DataKitAnswers(keys))
+            return make_plan(place.cluster, place.look(), answers, forced=forced)
+
+        added = place.carry_out(plan("pod-metrics", "container"))  # the input lacks nothing: its entry is not touched
+        assert [step.kind for step in added.steps] == ["DaemonSet"]
+        assert env_of(place)["ENV_INPUT_CONTAINER_ENABLE_POD_METRIC"] == "true"
+        assert not plan("pod-metrics").has_changes
+        assert plan().changes == (), "what is chosen no more stays until it is undone"
+        place.apply()
+        assert env_of(place)["ENV_INPUT_CONTAINER_ENABLE_POD_METRIC"] == "true", "etcd.conf joins it, and takes nothing"
+        place.undo()
+        place.undo()
+        assert place.objects() == before
+
+        set_env(place, "ENV_DEFAULT_ENABLED_INPUTS", "cpu,mem", "rancher")
+        before = place.objects()
+        with pytest.raises(RefusedError, match="rancher"):
+            place.carry_out(plan("host-inputs"))
+        place.carry_out(plan("host-inputs", forced=(inputs,)))
+        assert env_of(place)["ENV_DEFAULT_ENABLED_INPUTS"] == "cpu,mem,disk,system"
+        assert not plan("host-inputs").has_changes
+        place.undo()
         assert place.objects() == before
 
     def test_objects_of_other_kinds_are_written_last_and_taken_back_first(self, place: Place) -> None:

@@ -12,7 +12,7 @@ import yaml
 from changes import CONF, NAME, NEIGHBOUR, Place, vendor_daemon_set
 
 from tests.kubectl import PROBLEM
-from tui.core.answers import CertificateAnswers, EtcdAnswers, ViewAnswers
+from tui.core.answers import CertificateAnswers, DataKitAnswers, EtcdAnswers, ViewAnswers
 from tui.core.errors import UsageError
 from tui.core.etcd_conf import PATH as CONF_PATH
 from tui.core.export import files
@@ -58,6 +58,20 @@ def test_views_are_dashboards(place: Place) -> None:
     assert json.loads(made["dashboards/etcd.json"])["main"]
     alone = files(replace(answers, etcd=EtcdAnswers(strategy="none")), place.look())
     assert set(alone) == {"README.md", *there}
+
+
+def test_settings_are_entries_of_the_patch_and_of_the_charts_values(place: Place) -> None:
+    answers = replace(place.answers(), datakit=DataKitAnswers(("pod-metrics", "host-inputs")))
+    made = files(answers, place.look())
+    values = yaml.safe_load(made["helm/values.yaml"])
+    assert values["datakit"] == {"cluster_name_k8s": NAME, "default_enabled_inputs": "cpu,disk,mem,system"}
+    assert values["extraEnvs"] == [{"name": "ENV_INPUT_CONTAINER_ENABLE_POD_METRIC", "value": "true"}]
+    body = yaml.safe_load(made["manifests/daemonset-datakit.yaml"])
+    entries = body["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "ENV_INPUT_CONTAINER_ENABLE_POD_METRIC", "value": "true"} in entries
+    alone = files(replace(answers, etcd=EtcdAnswers("none")), place.look())
+    assert "manifests/daemonset-datakit.yaml" in alone
+    assert not any("configmap" in name for name in alone)
 
 
 def test_a_conf_with_a_secret_is_not_exported(place: Place) -> None:

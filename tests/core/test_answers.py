@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from tui import i18n
 from tui.core.answers import (
     CERTIFICATE_SOURCES,
+    DATAKIT_SETTINGS,
     ISTIO_PRESETS,
     LONGEST_NAME,
     VIEWS,
     Answers,
     CertificateAnswers,
     ClusterAnswers,
+    DataKitAnswers,
     EtcdAnswers,
     IstioAnswers,
     StudioAnswers,
@@ -47,6 +49,9 @@ conf = '''
 from = "secret"
 path = ""
 secret = "etcd-client"
+[datakit]
+settings = ["pod-metrics", "runtime-socket"]
+runtime_socket = "unix:///run/mine.sock"
 [istio]
 preset = "lean"
 workloads = ["prod/reviews-v1"]
@@ -78,6 +83,7 @@ def test_everything_is_read() -> None:
             ("https://10.0.0.1:2379/metrics", "https://[fd00::1]:2379/metrics"),
         ),
         CertificateAnswers("secret", "", "etcd-client"),
+        DataKitAnswers(("pod-metrics", "runtime-socket"), "unix:///run/mine.sock"),
         IstioAnswers("lean", ("prod/reviews-v1",)),
         ViewAnswers(("etcd", "istio-mesh"), "en", {"etcd": "ETCD 监控视图"}),
         StudioAnswers("https://openapi.guance.com", "https://console.guance.com"),
@@ -119,6 +125,9 @@ def test_a_text_that_is_no_toml_says_where() -> None:
         ("schema = 1\n[certificates]\nfrom = 'disk'", ["[certificates] from: found 'disk'", "rootfs, hostpath"]),
         ("schema = 1\n[certificates]\nfrom = 'secret'", ["[certificates] secret: missing"]),
         ("schema = 1\n[certificates]\nfrom = 'rootfs'\nsecret = 'x'", ["[certificates] secret: only allowed with"]),
+        ("schema = 1\n[datakit]\nsettings = ['pods']", ["[datakit] settings: entry 1: found 'pods'", "pod-metrics"]),
+        ("schema = 1\n[datakit]\nsetting = []", ["[datakit] setting: unknown", "settings, runtime_socket"]),
+        ("schema = 1\n[datakit]\nruntime_socket = '/run/x.sock'", ["[datakit] runtime_socket:", "unix:///path"]),
         ("schema = 1\n[istio]\nworkloads = ['reviews']", ["[istio] workloads: entry 1:", "namespace/name"]),
         ("schema = 1\n[views]\ncreate = ['etcd', 'etcd']", ["[views] create: etcd is listed twice"]),
         ("schema = 1\n[views]\ncreate = ['etdc']", ["[views] create: entry 1: found 'etdc'", "istio-mesh"]),
@@ -179,7 +188,8 @@ def test_a_conf_that_holds_a_secret_is_refused_both_ways() -> None:
 def test_the_written_file_explains_itself_in_a_stable_order() -> None:
     text = dump(load(FULL))
     assert text == dump(load(text))
-    assert list(tomllib.loads(text)) == ["schema", "cluster", "etcd", "certificates", "istio", "views", "studio"]
+    tables = ["cluster", "etcd", "certificates", "datakit", "istio", "views", "studio"]
+    assert list(tomllib.loads(text)) == ["schema", *tables]
     assert "# node-http | node-tls | elected | tutorial | none" in text
     assert "'''\n[[inputs.prom]]\n'''" in text
     assert text.index("[cluster]") < text.index("[etcd]") < text.index("[studio]")
@@ -220,6 +230,10 @@ def answers(draw: st.DrawFn) -> Answers:
         draw(
             st.builds(CertificateAnswers, sources, lines)
             | st.builds(CertificateAnswers, st.just("secret"), lines, filled)
+        ),
+        DataKitAnswers(
+            tuple(draw(st.lists(st.sampled_from(DATAKIT_SETTINGS), unique=True))),
+            draw(st.sampled_from(("", "unix:///run/x y.sock", "unix:///run/'\"\\.sock"))),
         ),
         IstioAnswers(
             draw(st.sampled_from(ISTIO_PRESETS)),

@@ -124,7 +124,7 @@ def _daemon_set(cluster_name: str) -> Object:
         {"name": "ENV_CLUSTER_NAME_K8S", "value": cluster_name},
         {"name": "ENV_GLOBAL_HOST_TAGS", "value": "host=__datakit_hostname,host_ip=__datakit_ip"},
         {"name": "ENV_ENABLE_ELECTION", "value": "enable"},
-        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,mem,container"},
+        {"name": "ENV_DEFAULT_ENABLED_INPUTS", "value": "cpu,disk,mem,system,container"},
     ]
     return {
         "apiVersion": "apps/v1",
@@ -459,7 +459,8 @@ class FakeAgent:
         return {}
 
     def feeds(self) -> dict[str, Feed]:
-        return {"prom.etcd": Feed(10.0, 100.0, time.time())} if self.world.conf else {}
+        own = {name: Feed(10.0, 100.0, time.time()) for name in ("container-metric", "k8s-metric")}
+        return own | ({"prom.etcd": Feed(10.0, 100.0, time.time())} if self.world.conf else {})
 
     def uploads(self) -> dict[str, float]:
         return {"OK": 100.0}
@@ -527,7 +528,12 @@ class FakeStudio:
         if "cluster_name_k8s" in self.world.conf:  # host tags do not reach points that are collected under election
             tags["cluster_name_k8s"] = "lab"
         rows = tuple((now - 60_000 * (9 - n), 100.0 + 3 * n) for n in range(10))
-        return [[Series(tags, ("time", "value"), rows)] for _query in queries]
+        own = [Series({"host": n, "node": n, "cluster_name_k8s": "lab"}, ("time", "value"), rows[-1:]) for n in NODES]
+        inputs = ("docker_containers", "kube_")
+        return [
+            own if any(name in query for name in inputs) else [Series(tags, ("time", "value"), rows)]
+            for query in queries
+        ]
 
     def answers(self, asks: Sequence[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
         self.world.asked.append(list(asks))

@@ -22,7 +22,7 @@ from tui.widgets.step_screen import SHORT
 from tui.widgets.too_small import TooSmall
 
 DATA = Path(__file__).parents[1] / "data" / "screens"
-EXPECTED = 15  # files in DATA
+EXPECTED = 16  # files in DATA
 
 
 def compare(drive: Drive, name: str) -> None:
@@ -61,6 +61,8 @@ async def test_texts_of_the_screens(tmp_path: Path) -> None:
         await drive.press("enter")
         compare(drive, "certificates")
         await drive.press("enter")
+        compare(drive, "datakit")
+        await drive.press("enter")
         compare(drive, "review")
         drive.app.go("docker")
         await drive.rest()
@@ -95,7 +97,10 @@ class Doubled:
 
 async def _whole_walk(drive: Drive, check: object) -> None:
     assert callable(check)
-    for step in ("welcome", "cluster", "workspace", "etcd-conf", "certificates", "review", "etcd", "verify", "done"):
+    steps = (
+        "welcome", "cluster", "workspace", "etcd-conf", "certificates", "datakit", "review", "etcd", "verify", "done",
+    )  # fmt: skip
+    for step in steps:
         if step != "welcome":
             await drive.to(step)
         check()

@@ -99,7 +99,7 @@ async def test_the_rail_is_the_index(tmp_path: Path) -> None:
                 break
             await drive.press("tab")
         assert drive.screen.focused is rail
-        await drive.press("down", "down", "down", "down", "enter")  # from workspace to docker
+        await drive.press("down", "down", "down", "down", "down", "enter")  # from workspace to docker
         assert drive.app.current == "docker"
         assert "1.1  Docker Monitoring View" in drive.text
         assert "13 panels" in drive.text

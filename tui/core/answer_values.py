@@ -121,6 +121,14 @@ def read_optional_url(value: Any) -> str:
     return "" if value == "" else read_url(value)
 
 
+def read_socket(value: Any) -> str:
+    """The address of a socket on the nodes, or ""; DataKit knows no other scheme (inputs/container/container.go)."""
+    text = read_line(value)
+    if text and not (text.startswith("unix:///") and len(text) > len("unix:///") and "," not in text):
+        raise Problem(_("found {found!r}, allowed is unix:///path").format(found=text[:60]))
+    return text
+
+
 def read_workload(value: Any) -> str:
     """A Deployment as namespace/name."""
     text = read_line(value)

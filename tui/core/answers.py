@@ -17,6 +17,7 @@ from tui.core.answer_values import (
     read_conf,
     read_line,
     read_optional_url,
+    read_socket,
     read_tag_value,
     read_url,
     read_workload,
@@ -28,6 +29,7 @@ from tui.i18n import LANGUAGES, N_, _
 
 SCHEMA = 1
 CERTIFICATE_SOURCES = ("rootfs", "hostpath", "secret", "none")
+DATAKIT_SETTINGS = ("container", "host-inputs", "pod-metrics", "runtime-socket", "cluster-name", "election-tags")
 ISTIO_PRESETS = ("tutorial", "lean", "full", "none")
 ISTIO_SIDECARS = ("annotation", "kubernetesprometheus")
 VIEWS = (
@@ -83,6 +85,17 @@ class CertificateAnswers:
 
 
 @dataclass(frozen=True)
+class DataKitAnswers:
+    """Settings of DataKit that views need, to be made so; what is not named stays as it is.
+
+    `runtime_socket` is where the container runtime listens ("": what the platform is known for).
+    """
+
+    settings: tuple[str, ...] = ()
+    runtime_socket: str = ""
+
+
+@dataclass(frozen=True)
 class IstioAnswers:
     """What is collected from the mesh. `workloads` are `namespace/name` of Deployments, istiod and gateways among them.
 
@@ -119,6 +132,7 @@ class Answers:
     cluster: ClusterAnswers = field(default_factory=ClusterAnswers)
     etcd: EtcdAnswers = field(default_factory=EtcdAnswers)
     certificates: CertificateAnswers = field(default_factory=CertificateAnswers)
+    datakit: DataKitAnswers = field(default_factory=DataKitAnswers)
     istio: IstioAnswers = field(default_factory=IstioAnswers)
     views: ViewAnswers = field(default_factory=ViewAnswers)
     studio: StudioAnswers = field(default_factory=StudioAnswers)
@@ -160,6 +174,15 @@ _TABLES: dict[str, tuple[type, dict[str, _Key]]] = {
             "from": _Key("source", one_of(*CERTIFICATE_SOURCES), " | ".join(CERTIFICATE_SOURCES)),
             "path": _Key("path", read_line, N_("directory on the nodes; empty: this platform's")),
             "secret": _Key("secret", read_line, N_('name of an existing Secret, with from = "secret"')),
+        },
+    ),
+    "datakit": (
+        DataKitAnswers,
+        {
+            "settings": _Key("settings", list_of(one_of(*DATAKIT_SETTINGS)), ", ".join(DATAKIT_SETTINGS)),
+            "runtime_socket": _Key(
+                "runtime_socket", read_socket, N_("unix:///… of the container runtime; empty: this platform's")
+            ),
         },
     ),
     "istio": (
@@ -306,7 +329,7 @@ def dump(answers: Answers) -> str:
         values = getattr(answers, name)
         for key, entry in keys.items():
             value = getattr(values, entry.attribute)
-            if key in ("conf", "names", "secret") and not value:
+            if key in ("conf", "names", "secret", "runtime_socket") and not value:
                 continue  # what is rarely used is left out rather than shown empty
             if entry.comment:
                 table.add(tomlkit.comment(_(entry.comment)))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from tui.core import etcd_conf, fields, istio_targets
 from tui.core.answers import Answers
+from tui.core.datakit_settings import CLUSTER_NAME, CLUSTER_NAME_ENV, chosen_env
 from tui.core.errors import UsageError
 from tui.core.istio_conf import is_conf_key
 from tui.core.manifests import (
@@ -22,8 +23,6 @@ from tui.core.ports import CONFIG_MAP, DAEMON_SET, Kind, Object
 from tui.core.prom import conf as prom_conf
 from tui.core.survey import CLUSTER_TAG, Survey
 from tui.i18n import _
-
-CLUSTER_NAME_ENV = "ENV_CLUSTER_NAME_K8S"
 
 
 def conf_text(answers: Answers, survey: Survey) -> str:
@@ -66,7 +65,8 @@ def named(answers: Answers, survey: Survey) -> Answers:
 
 def needs_name(answers: Answers) -> bool:
     """Whether anything that is asked for carries the cluster's name."""
-    return answers.etcd.strategy != "none" or answers.istio.preset != "none" or bool(answers.views.create)
+    chosen = answers.views.create or answers.datakit.settings
+    return answers.etcd.strategy != "none" or answers.istio.preset != "none" or bool(chosen)
 
 
 def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | None:
@@ -86,15 +86,16 @@ def certificate_mount(answers: Answers, survey: Survey) -> CertificateMount | No
 def cluster_name_env(answers: Answers, survey: Survey) -> dict[str, str]:
     """The env entry that makes every view filter on one name; none where the host tags carry that name already.
 
-    The strategy `tutorial` leaves the environment alone, as the tutorial's second part does. An entry that we wrote
-    before stays in every later apply, for what an apply leaves out is removed.
+    The strategy `tutorial` leaves the environment alone, as the tutorial's second part does, unless the setting was
+    chosen.
     """
     entry = {CLUSTER_NAME_ENV: answers.cluster.name}
     container = fields.Item("name", survey.datakit.container)
     path = ("spec", "template", "spec", "containers", container, "env", fields.Item("name", CLUSTER_NAME_ENV), "value")
     if answers.etcd.strategy != "none" and (FIELD_MANAGER, "Apply") in fields.owners(survey.datakit.object, path):
-        return entry
-    if answers.etcd.strategy in ("tutorial", "none") or survey.cluster_name == answers.cluster.name:
+        return entry  # its value is ours to change
+    wanted = answers.etcd.strategy not in ("tutorial", "none") or CLUSTER_NAME.key in answers.datakit.settings
+    if not wanted or survey.cluster_name == answers.cluster.name:
         return {}
     if survey.cluster_name not in ("", "default"):
         raise UsageError(
@@ -113,17 +114,16 @@ def cluster_name_env(answers: Answers, survey: Survey) -> dict[str, str]:
 def desired(answers: Answers, survey: Survey) -> Desired:
     """All that is wanted of both objects. `answers` are `named`. Raises UsageError for a conf that does not load.
 
-    The strategy `none` writes nothing of etcd and takes nothing of it away: what an earlier apply wrote stays.
+    The strategy `none` writes nothing of etcd and takes nothing of it away: what an earlier apply wrote stays. So do
+    env entries: a setting that is chosen no longer is undo's to take back.
     """
+    kept = ours(survey.datakit, survey.conf)
+    env = {**kept.env, **cluster_name_env(answers, survey), **chosen_env(answers, survey)}
     text = conf_text(answers, survey)
     if not text:
-        return with_mesh(ours(survey.datakit, survey.conf), answers, survey)
+        return with_mesh(Desired(kept.confs, env, kept.mount), answers, survey)
     check_loads(text)
-    wanted = Desired(
-        (ConfFile(etcd_conf.KEY, etcd_conf.PATH, text),),
-        cluster_name_env(answers, survey),
-        certificate_mount(answers, survey),
-    )
+    wanted = Desired((ConfFile(etcd_conf.KEY, etcd_conf.PATH, text),), env, certificate_mount(answers, survey))
     return with_mesh(wanted, answers, survey)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
-from tui.core.desired import CLUSTER_NAME_ENV, bodies, desired, named, needs_name
+from tui.core.datakit_settings import CLUSTER_NAME_ENV, INPUTS_ENV
+from tui.core.desired import bodies, desired, named, needs_name
 from tui.core.diff import as_yaml
 from tui.core.errors import UsageError
 from tui.core.istio_conf import annotation
@@ -125,9 +126,11 @@ def _values(wanted: Desired) -> str:
     values: Object = {}
     if wanted.confs:
         values["dkconfig"] = [{"name": conf.key, "path": conf.path, "value": conf.text} for conf in wanted.confs]
-    if CLUSTER_NAME_ENV in env:  # the chart sets it from a value of its own (DataKit's chart of 2025-10)
-        values["datakit"] = {"cluster_name_k8s": env[CLUSTER_NAME_ENV]}
-    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name != CLUSTER_NAME_ENV]
+    # The chart sets these from values of its own (DataKit's chart of 2025-10).
+    own = {CLUSTER_NAME_ENV: "cluster_name_k8s", INPUTS_ENV: "default_enabled_inputs"}
+    if set(own) & set(env):
+        values["datakit"] = {value: env[name] for name, value in own.items() if name in env}
+    others = [{"name": name, "value": value} for name, value in sorted(env.items()) if name not in own]
     if others:
         values["extraEnvs"] = others
     return "\n".join(lines) + "\n" + as_yaml(values)

@@ -9,11 +9,13 @@ from tui.core.answers import (
     Answers,
     CertificateAnswers,
     ClusterAnswers,
+    DataKitAnswers,
     EtcdAnswers,
     IstioAnswers,
     StudioAnswers,
     ViewAnswers,
 )
+from tui.core.datakit_settings import CLUSTER_NAME, look
 from tui.core.etcd_conf import ROOTFS
 from tui.core.istio_targets import by_conf, obstacle
 from tui.core.ports import Object
@@ -38,13 +40,27 @@ def propose(
     """
     strategy = strategy or survey.topology.proposal
     datakit = survey.datakit
+    name = cluster_name(survey)
     return Answers(
-        cluster=ClusterAnswers(survey.context, datakit.namespace, datakit.name, cluster_name(survey)),
+        cluster=ClusterAnswers(survey.context, datakit.namespace, datakit.name, name),
         etcd=EtcdAnswers(strategy, preset or ("tutorial" if strategy == "tutorial" else "recommended")),
         certificates=certificates(survey, strategy),
+        datakit=DataKitAnswers(datakit_settings(survey, name, strategy)),
         istio=istio(survey, pick=pick),
         views=ViewAnswers(create=views.KEYS, lang=language()),
         studio=StudioAnswers(endpoint=endpoint, console=console),
+    )
+
+
+def datakit_settings(survey: Survey, name: str, strategy: str) -> tuple[str, ...]:
+    """The settings to propose: those that are missing and take no field from anybody. The tutorial's second part leaves
+    the cluster's name alone.
+    """
+    found = look(survey, name)
+    return tuple(
+        one.setting.key
+        for one in found
+        if one.proposed and not (strategy == "tutorial" and one.setting is CLUSTER_NAME)
     )
 
 

@@ -76,6 +76,7 @@ STEPS: tuple[Step, ...] = (
     Step("workspace", "", N_("Workspace")),
     Step("etcd-conf", "1.3.1", N_("etcd.conf")),
     Step("certificates", "1.3.2", N_("Certificates")),
+    Step("datakit", "", N_("DataKit settings")),
     Step("review", "", N_("Review and apply")),
     Step("docker", "1.1", N_("Docker view")),
     Step("kubernetes", "1.2", N_("Kubernetes view")),
@@ -156,6 +157,7 @@ class Session:
             "workspace": self.workspace is not None,
             "etcd-conf": "etcd-conf" in self.visited and self.survey is not None,
             "certificates": "certificates" in self.visited and self.survey is not None,
+            "datakit": "datakit" in self.visited and self.survey is not None,
             "review": self.receipt is not None and self.receipt.complete,
             "verify": self.report is not None,
             "done": "done" in self.visited,
@@ -185,7 +187,7 @@ class Session:
 
     @property
     def applied_is_stale(self) -> bool:
-        """Whether the answers give another conf, or another certificate choice, than the plan that was applied."""
+        """Whether the answers give another conf, or choose otherwise, than the plan that was applied."""
         from tui.core.desired import conf_text
 
         if self.plan is None or self.survey is None:
@@ -193,11 +195,12 @@ class Session:
         return (
             conf_text(self.answers, self.survey) != self.plan.conf
             or self.answers.certificates != self.plan.answers.certificates
+            or self.answers.datakit != self.plan.answers.datakit
         )
 
     def _reachable(self, key: str) -> bool:
         if key == "cluster":
             return True
-        if key in ("workspace", "etcd-conf", "certificates", "verify", "done"):
+        if key in ("workspace", "etcd-conf", "certificates", "datakit", "verify", "done"):
             return self.survey is not None
         return self.survey is not None and "certificates" in self.visited

@@ -34,6 +34,9 @@ CATEGORIES = {
     "dataway": N_("Upload"),
     "studio": N_("Studio"),
     "views": N_("Views"),
+    "container": N_("Containers"),
+    "kubernetes": N_("Kubernetes"),
+    "drift": N_("Drift"),
 }
 
 

@@ -171,12 +171,20 @@ class Choices(Widget, can_focus=True):
             self.post_message(self.Moved(self))
         self._repaint(self.cursor)
 
+    def is_chosen(self, index: int) -> bool:
+        """Whether this row is chosen."""
+        return index == self.index
+
+    def mark(self, index: int) -> str:
+        """What stands before a row."""
+        return glyph("chosen") if self.is_chosen(index) else glyph("open")
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y >= len(self.rows):
             return Strip.blank(width, self.rich_style)
         row = self.rows[y]
-        chosen = y == self.index
+        chosen = self.is_chosen(y)
         focused = self.has_focus and y == self.cursor
         style = self.get_component_rich_style(
             "choices--focus" if focused else "choices--chosen" if chosen else "choices--row"
@@ -184,7 +192,7 @@ class Choices(Widget, can_focus=True):
         note_style = (
             style if focused else self.get_component_rich_style("choices--problem" if row.problem else "choices--note")
         )
-        mark = f" {glyph('chosen') if chosen else glyph('open')} "
+        mark = f" {self.mark(y)} "
         label, note = plain(row.label), plain(row.problem or row.note)
         room = width - cell_len(mark)
         notes = max(cell_len(plain(each.problem or each.note)) for each in self.rows)

@@ -42,6 +42,7 @@ SHORT = {
     "workspace": N_("Workspace"),
     "etcd-conf": N_("etcd.conf"),
     "certificates": N_("Certificates"),
+    "datakit": N_("Settings"),
     "review": N_("Review"),
     "docker": N_("Docker"),
     "kubernetes": N_("Kubernetes"),

@@ -42,9 +42,8 @@ def facts(clock: Clock) -> Any:
     )
 
 
-def run_with(monkeypatch: pytest.MonkeyPatch, clock: Clock, *given: Check, **options: Any) -> dict[str, Result]:
-    monkeypatch.setattr(checks, "CHECKS", given)
-    report = run(facts(clock), sleep=clock.sleep, **options)
+def run_with(clock: Clock, *given: Check, **options: Any) -> dict[str, Result]:
+    report = run(facts(clock), sleep=clock.sleep, checks=given, **options)
     return {result.id: result for result in report.results}
 
 
@@ -56,9 +55,8 @@ def no(_facts: Facts) -> Finding:
     return failed("broken", causes=("because",))
 
 
-def test_what_needs_a_failed_check_is_skipped_naming_it(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_what_needs_a_failed_check_is_skipped_naming_it(clock: Clock) -> None:
     results = run_with(
-        monkeypatch,
         clock,
         Check("a/one", REQUIRED, "One", no),
         Check("a/two", REQUIRED, "Two", yes, ("a/one",)),
@@ -70,9 +68,8 @@ def test_what_needs_a_failed_check_is_skipped_naming_it(monkeypatch: pytest.Monk
     assert results["a/three"].blocked_by == "a/one"
 
 
-def test_what_is_not_needed_takes_nothing_from_the_proof(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_what_is_not_needed_takes_nothing_from_the_proof(clock: Clock) -> None:
     results = run_with(
-        monkeypatch,
         clock,
         Check("a/one", REQUIRED, "One", lambda _f: not_needed("plain HTTP")),
         Check("a/two", REQUIRED, "Two", yes, ("a/one",)),
@@ -81,15 +78,12 @@ def test_what_is_not_needed_takes_nothing_from_the_proof(monkeypatch: pytest.Mon
     assert Report(tuple(results.values()), ("lab",)).verdict == "pass"
 
 
-def test_a_required_check_that_was_skipped_is_inconclusive_and_the_studio_is_still_asked(
-    monkeypatch: pytest.MonkeyPatch, clock: Clock
-) -> None:
+def test_a_required_check_that_was_skipped_is_inconclusive_and_the_studio_is_still_asked(clock: Clock) -> None:
     results = run_with(
-        monkeypatch,
         clock,
         Check("etcd/fed", REQUIRED, "Fed", lambda _f: skipped("no exec", remedy="grant it")),
         Check("dataway/uploaded", REQUIRED, "Uploaded", yes, ("etcd/fed",)),
-        Check("studio/series", REQUIRED, "Series", yes, ("etcd/fed",)),
+        Check("studio/series", REQUIRED, "Series", yes, ("etcd/fed",), proof=True),
     )
     assert results["dataway/uploaded"].status == "skip"
     assert results["dataway/uploaded"].remedy == "grant it"
@@ -97,11 +91,10 @@ def test_a_required_check_that_was_skipped_is_inconclusive_and_the_studio_is_sti
     assert Report(tuple(results.values()), ("lab",)).verdict == "inconclusive"
 
 
-def test_a_patient_check_is_asked_until_it_passes(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_a_patient_check_is_asked_until_it_passes(clock: Clock) -> None:
     looks = iter([pending("not yet"), pending("not yet"), passed("there")])
     seen: list[str] = []
     results = run_with(
-        monkeypatch,
         clock,
         Check("a/one", REQUIRED, "One", lambda _f: next(looks), patient=True),
         wait_s=60.0,
@@ -112,21 +105,19 @@ def test_a_patient_check_is_asked_until_it_passes(monkeypatch: pytest.MonkeyPatc
     assert seen == ["pending", "pending", "pass"]
 
 
-def test_waiting_ends_at_the_deadline_with_a_failure(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    results = run_with(
-        monkeypatch, clock, Check("a/one", REQUIRED, "One", lambda _f: pending("never"), patient=True), wait_s=10.0
-    )
+def test_waiting_ends_at_the_deadline_with_a_failure(clock: Clock) -> None:
+    results = run_with(clock, Check("a/one", REQUIRED, "One", lambda _f: pending("never"), patient=True), wait_s=10.0)
     assert results["a/one"].status == "fail"
     assert results["a/one"].found == "never"
     assert 10_000 <= results["a/one"].elapsed_ms < 20_000
 
 
-def test_without_waiting_one_look_decides(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    run_with(monkeypatch, clock, Check("a/one", REQUIRED, "One", lambda _f: pending("never"), patient=True), wait_s=0)
+def test_without_waiting_one_look_decides(clock: Clock) -> None:
+    run_with(clock, Check("a/one", REQUIRED, "One", lambda _f: pending("never"), patient=True), wait_s=0)
     assert clock.now == 1000.0
 
 
-def test_errors_become_findings(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_errors_become_findings(clock: Clock) -> None:
     def forbidden(_facts: Facts) -> Finding:
         raise ForbiddenError("may not get pods", remedy="ask")
 
@@ -136,13 +127,10 @@ def test_errors_become_findings(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
     def dead(_facts: Facts) -> Finding:
         raise UnreachableError("refused")
 
-    results = run_with(
-        monkeypatch, clock, Check("a/one", REQUIRED, "One", forbidden), Check("a/two", REQUIRED, "Two", broken)
-    )
+    results = run_with(clock, Check("a/one", REQUIRED, "One", forbidden), Check("a/two", REQUIRED, "Two", broken))
     assert (results["a/one"].status, results["a/one"].remedy) == ("skip", "ask")
     assert (results["a/two"].status, results["a/two"].causes) == ("fail", ("reason", "more"))
     results = run_with(
-        monkeypatch,
         clock,
         Check("cluster/reachable", REQUIRED, "R", dead),
         Check("a/one", REQUIRED, "One", yes, ("cluster/reachable",)),
@@ -150,9 +138,8 @@ def test_errors_become_findings(monkeypatch: pytest.MonkeyPatch, clock: Clock) -
     assert (results["cluster/reachable"].status, results["a/one"].status) == ("fail", "skip")
 
 
-def test_once_a_required_check_failed_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+def test_once_a_required_check_failed_nothing_is_waited_for(clock: Clock) -> None:
     results = run_with(
-        monkeypatch,
         clock,
         Check("a/one", REQUIRED, "One", no),
         Check("a/two", REQUIRED, "Two", lambda _f: pending("not yet"), patient=True),
@@ -162,8 +149,8 @@ def test_once_a_required_check_failed_nothing_is_waited_for(monkeypatch: pytest.
     assert clock.now == 1000.0
 
 
-def test_a_warning_never_fails_the_run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
-    results = run_with(monkeypatch, clock, Check("a/one", WARNING, "One", no), Check("a/two", REQUIRED, "Two", yes))
+def test_a_warning_never_fails_the_run(clock: Clock) -> None:
+    results = run_with(clock, Check("a/one", WARNING, "One", no), Check("a/two", REQUIRED, "Two", yes))
     assert results["a/one"].status == "warn"
     assert Report(tuple(results.values()), ("lab",)).ok
 

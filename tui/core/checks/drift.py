@@ -10,10 +10,10 @@ from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, not_needed, passed
 from tui.core.checks.model import REQUIRED, Check
 from tui.core.checks.studio import no_studio
+from tui.core.desired import named
 from tui.core.drift import Field
+from tui.core.plan import wanted_view
 from tui.core.receipts import Receipt
-from tui.core.view_sync import Wanted
-from tui.core.views import view
 from tui.i18n import N_, _, ngettext
 
 
@@ -22,9 +22,8 @@ def against_answers(answers: Answers, command: str) -> tuple[Check, ...]:
 
     def views(facts: Facts) -> list[Field]:
         assert facts.studio is not None
-        cluster = answers.cluster.name or facts.survey.cluster_name
-        lang, names = answers.views.lang, answers.views.names
-        wanted = [Wanted(key, cluster, names.get(key) or view(key).name(lang), lang) for key in answers.views.create]
+        given = named(answers, facts.survey)
+        wanted = [wanted_view(given, key) for key in given.views.create]
         return drift.of_views(facts.studio, facts.studio.workspace(), wanted)
 
     return _checks(lambda facts: drift.of_answers(answers, facts.survey), views, bool(answers.views.create), command)

@@ -91,9 +91,16 @@ def elected_node(facts: Facts) -> Finding:
             causes=(_("An election takes a few seconds after the pods start."),),
             remedy=_("If it stays so, look at ENV_NAMESPACE: another cluster may hold the same election."),
         )
+    elsewhere = foreign_leader(facts, leader)
+    if elsewhere is not None:
+        return elsewhere
     pods = facts.collecting_pods
     if not pods:
-        return pending(_("the elected DataKit, on {node}, is not ready").format(node=leader), object=leader)
+        return pending(
+            _("the elected DataKit, on {node}, is not ready").format(node=leader),
+            object=leader,
+            remedy=_("Another one is elected within a minute; look at why this pod is not ready."),
+        )
     lacking = _missing_files(facts, pods[0])
     if lacking:
         etcd_nodes = facts.survey.etcd_nodes
@@ -115,6 +122,22 @@ def elected_node(facts: Facts) -> Finding:
             command=apply_command(facts),
         )
     return passed(_("{node} collects").format(node=leader), object=leader)
+
+
+def foreign_leader(facts: Facts, leader: str) -> Finding | None:
+    """What to say where the election is held by a node that this cluster does not have, else None."""
+    if leader in {pod.node for pod in facts.datakit.pods}:
+        return None
+    return pending(
+        _("the election is held by {node}, which is no node of this cluster").format(node=leader),
+        object=leader,
+        causes=(_("Another cluster in the same workspace uses the same election namespace."),),
+        remedy=_("Give each cluster an ENV_NAMESPACE of its own."),
+        command=(
+            f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} set env "
+            f"daemonset/{facts.datakit.name} ENV_NAMESPACE={facts.survey.cluster_name or facts.cluster.context}"
+        ),
+    )
 
 
 def _missing_files(facts: Facts, pod: AgentPod) -> list[str]:

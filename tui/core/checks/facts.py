@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tui.core import query
@@ -18,9 +19,11 @@ from tui.core.ports import (
     AgentInputs,
     Backend,
     Cluster,
+    Dashboard,
     NodeCertificates,
     Series,
     Studio,
+    Workspace,
 )
 from tui.core.prom.collector import Round, Scrape, collect
 from tui.core.prom.conf import Loaded, PromInput, load
@@ -42,6 +45,68 @@ T = TypeVar("T")
 
 SAMPLE = 20  # pods asked in a large cluster, unless every node is wanted
 ETCD_PORTS = (":2379/", ":2381/", ":9978/", ":9979/")
+
+
+COLLECTED_S = 60.0  # DataKit's own inputs collect once a minute
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is looked for in the studio as the proof of a route: a field, and the tags that tell its series apart."""
+
+    measurement: str
+    field: str
+    by: tuple[str, ...]
+
+
+CONTAINER_CPU = Probe("docker_containers", "cpu_usage", ("host", CLUSTER_TAG))
+NODE_CPU = Probe("kube_node", "cpu_capacity", ("node", CLUSTER_TAG))
+POD_CPU = Probe("kube_pod", "cpu_usage_millicores", ("node_name", CLUSTER_TAG))
+PROBES = (CONTAINER_CPU, NODE_CPU, POD_CPU)
+
+
+class InStudio:
+    """What every route of a run asks the studio, asked once for all: it limits requests."""
+
+    AGE_S = 2.0  # answers about PROBES are as new as that
+    MOST = 100  # dashboards in one page
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked_s = 0.0
+        self._answers: list[list[Series]] = []
+        self._workspace: Workspace | None = None
+        self._dashboards: list[Dashboard] | None = None
+
+    def workspace(self, studio: Studio) -> Workspace:
+        """The workspace of the key. Raises UnreachableError."""
+        with self._lock:
+            self._workspace = self._workspace or studio.workspace()
+            return self._workspace
+
+    def dashboard(self, studio: Studio, uuid: str, names: Collection[str]) -> Dashboard | None:
+        """The dashboard with this uuid, else one with one of these names. Raises UnreachableError."""
+        with self._lock:
+            if self._dashboards is None:
+                self._dashboards = studio.dashboards(most=self.MOST)
+            listed = self._dashboards
+            found = next((one for one in listed if one.uuid == uuid), None)
+            if found is None and len(listed) >= self.MOST:
+                found = studio.find_dashboard(uuid)
+            return found or next((one for one in listed if one.name in names), None)
+
+    def of(self, probe: Probe, studio: Studio, now_s: float, time_scale: float) -> list[Series]:
+        """The newest points of one probe's series. Raises UnreachableError."""
+        with self._lock:
+            if not self._answers or now_s - self._asked_s > self.AGE_S:
+                window_s = max(60.0, 10 * COLLECTED_S / time_scale)
+                self._answers = studio.query(
+                    [query.newest(one.measurement, one.field, by=one.by) for one in PROBES],
+                    start_ms=int((now_s - window_s) * 1000),
+                    end_ms=int((now_s + 60) * 1000),
+                )
+                self._asked_s = now_s
+            return self._answers[PROBES.index(probe)]
 
 
 class Facts:
@@ -69,6 +134,27 @@ class Facts:
         self.now = now
         self._kept: dict[str, object] = {}
         self._first: dict[str, float] = {}
+        self.in_studio = InStudio()
+
+    def fork(self) -> Facts:
+        """Facts of a route that is looked at beside others: what was read stays, what is read anew is its own.
+
+        What the studio is asked about the routes together they share: it limits requests.
+        """
+        made = Facts(
+            self.backend,
+            self.cluster,
+            namespace=self.namespace,
+            daemonset=self.daemonset,
+            studio=self.studio,
+            no_studio=self.no_studio,
+            every_node=self.every_node,
+            now=self.now,
+        )
+        made._kept = dict(self._kept)
+        made._first = self._first
+        made.in_studio = self.in_studio
+        return made
 
     def grew(self, name: str, value: float) -> bool:
         """Whether a counter is higher than when this run first saw it; what is remembered here is never forgotten."""
@@ -303,6 +389,22 @@ class Facts:
             start_ms=int((now - self.window_s) * 1000),
             end_ms=int((now + 60) * 1000),
         )
+
+    def arrived(self, probe: Probe) -> list[Series]:
+        """The newest point of each series of one of PROBES; the studio is asked for all of them in one request.
+
+        Series whose newest point is older than three collections are of an earlier setup, and left out.
+        """
+        if self.studio is None:
+            return []
+        limit = (self.now() - self.arrival_s) * 1000
+        answer = self.in_studio.of(probe, self.studio, self.now(), self.cluster.time_scale)
+        return [series for series in answer if newest_ms(series) >= limit]
+
+    @property
+    def arrival_s(self) -> float:
+        """How old the newest point of what DataKit's own inputs collect may be: three collections and an upload."""
+        return (3 * COLLECTED_S + 30) / self.cluster.time_scale + 1
 
     @property
     def window_s(self) -> float:

@@ -13,14 +13,11 @@ from tui.core.checks.cluster import names
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, not_needed, passed, pending, skipped
 from tui.core.checks.mesh_facts import MeshFacts, needs
-from tui.core.checks.model import INFO, REQUIRED, WARNING, Check
 from tui.core.checks.studio import no_studio
 from tui.core.durations import exact
-from tui.core.istio_cost import VIEWS
 from tui.core.mesh import Target
 from tui.i18n import N_, _, language, ngettext
 
-ROUTE = "istio"
 _NAMED = 4
 
 
@@ -181,31 +178,9 @@ def _idle(facts: Facts, key: str, count: str, nothing: bool, absent: list[str]) 
     return passed(why.format(count=count, names=names(absent[:_NAMED])), looked_at=views.view(key).title(language()))
 
 
-CHECKS: tuple[Check, ...] = (
-    Check("istio/found", INFO, N_("The mesh is known"), found, route=ROUTE),
-    Check("istio/annotations", WARNING, N_("DataKit reads the annotations"), readable, route=ROUTE),
-    Check("istio/twice", WARNING, N_("Nothing is collected twice"), twice, route=ROUTE),
-    Check("istio/collected", REQUIRED, N_("The mesh is collected"), collected, route=ROUTE),
-    Check("istio/traffic", WARNING, N_("Requests pass the sidecars"), traffic, ("istio/collected",), route=ROUTE),
-    *(
-        Check(
-            f"istio/{key.removeprefix('istio-')}",
-            REQUIRED,
-            title,
-            arrives(key),
-            ("studio/key", "istio/collected"),
-            patient=True,
-            route=ROUTE,
-        )
-        for key, title in zip(
-            VIEWS,
-            (
-                N_("The view Istio Mesh has data"),
-                N_("The view Istio Control Plane has data"),
-                N_("The view Istio Service has data"),
-                N_("The view Istio Workload has data"),
-            ),
-            strict=True,
-        )
-    ),
-)
+VIEW_TITLES = {
+    "istio-mesh": N_("The view Istio Mesh has data"),
+    "istio-control-plane": N_("The view Istio Control Plane has data"),
+    "istio-service": N_("The view Istio Service has data"),
+    "istio-workload": N_("The view Istio Workload has data"),
+}

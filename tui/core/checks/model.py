@@ -11,9 +11,16 @@ from tui.core.checks.finding import Finding
 REQUIRED, WARNING, INFO = "required", "warning", "info"
 
 
+# The ways that data takes to the studio; what all of them share is of the route "cluster".
+CLUSTER, ETCD, CONTAINER, KUBERNETES, ISTIO = "cluster", "etcd", "container", "kubernetes", "istio"
+
+
 @dataclass(frozen=True)
 class Check:
-    """One check. `title` is a msgid, `needs` are ids that must have passed; a `patient` one is asked again."""
+    """One check. `title` is a msgid, `needs` are ids that must have passed; a `patient` one is asked again.
+
+    A `proof` sees in the studio what came the whole way: what could not be looked at before it does not keep it back.
+    """
 
     id: str
     severity: str
@@ -21,7 +28,8 @@ class Check:
     test: Callable[[Facts], Finding]
     needs: tuple[str, ...] = ()
     patient: bool = False
-    route: str = "etcd"
+    route: str = ETCD
+    proof: bool = False
 
     @property
     def category(self) -> str:

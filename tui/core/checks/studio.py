@@ -5,8 +5,8 @@ from __future__ import annotations
 from tui.core import views
 from tui.core.checks.cluster import names
 from tui.core.checks.facts import Facts, newest_ms
-from tui.core.checks.finding import Finding, failed, passed, pending, skipped
-from tui.core.ports import Series
+from tui.core.checks.finding import Finding, failed, not_needed, passed, pending, skipped
+from tui.core.ports import Series, Studio
 from tui.core.survey import CLUSTER_TAG, host_cluster_name
 from tui.i18n import _, ngettext
 
@@ -23,7 +23,7 @@ def key(facts: Facts) -> Finding:
     """The API key opens a workspace."""
     if facts.studio is None:
         return no_studio(facts)
-    workspace = facts.studio.workspace()
+    workspace = facts.in_studio.workspace(facts.studio)
     return passed(_("workspace {name}").format(name=workspace.name), object=facts.studio.endpoint)
 
 
@@ -131,18 +131,42 @@ def etcd_view(facts: Facts) -> Finding:
     """The ETCD view is there."""
     if facts.studio is None:
         return no_studio(facts)
-    workspace = facts.studio.workspace()
-    uuid = views.dashboard_uuid(workspace.uuid, "etcd", facts.cluster_name or facts.survey.cluster_name)
-    there = facts.studio.find_dashboard(uuid)
+    there = _the_view(facts, facts.studio, "etcd")
     if there is not None:
-        return passed(there.name, object=there.uuid)
-    titles = {views.view("etcd").title(language) for language in ("zh", "en")}
-    same_name = [d for title in sorted(titles) for d in facts.studio.dashboards(title) if d.name == title]
-    if same_name:
-        return passed(_("{name}, made by somebody else").format(name=same_name[0].name), object=same_name[0].uuid)
+        return there
     return failed(
         _("the view does not exist"),
-        object=workspace.name,
+        object=facts.in_studio.workspace(facts.studio).name,
         remedy=_("Create it."),
         command="datakit-wizard views create etcd",
     )
+
+
+def docker_view(facts: Facts) -> Finding:
+    """The Docker view is there; not everybody wants it."""
+    return _wanted_or_not(facts, "docker")
+
+
+def kubernetes_view(facts: Facts) -> Finding:
+    """The Kubernetes view is there; not everybody wants it."""
+    return _wanted_or_not(facts, "kubernetes")
+
+
+def _wanted_or_not(facts: Facts, key: str) -> Finding:
+    if facts.studio is None:
+        return not_needed(_("No API key was given: whether the metrics arrive stays unproven."))
+    return _the_view(facts, facts.studio, key) or not_needed(
+        _("the view does not exist; `{command}` makes it").format(command=f"datakit-wizard views create {key}")
+    )
+
+
+def _the_view(facts: Facts, studio: Studio, key: str) -> Finding | None:
+    """The view under our fixed uuid, or one of the tutorial's name by somebody else."""
+    workspace = facts.in_studio.workspace(studio)
+    uuid = views.dashboard_uuid(workspace.uuid, key, facts.cluster_name or facts.survey.cluster_name)
+    there = facts.in_studio.dashboard(studio, uuid, {views.view(key).title(language) for language in ("zh", "en")})
+    if there is None:
+        return None
+    if there.uuid != uuid:
+        return passed(_("{name}, made by somebody else").format(name=there.name), object=there.uuid)
+    return passed(there.name, object=there.uuid)
