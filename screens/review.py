@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from tui.core import actions, survey
+from tui.core import actions, canary, survey
 from tui.core.by_hand import commands
+from tui.core.changes import changed
+from tui.core.checks.facts import Facts
 from tui.core.durations import about
-from tui.core.errors import WizardError
+from tui.core.errors import CancelledError, WizardError
 from tui.core.forcing import in_the_way, unforced
-from tui.core.plan import Plan, changed, make_plan
-from tui.core.ports import Rollout
+from tui.core.plan import Plan, make_plan
+from tui.core.ports import DAEMON_SET, Rollout
+from tui.core.receipts import WAITING, Receipt, unfinished
+from tui.core.rollout import RolloutOptions, going_on
 from tui.i18n import N_, _, ngettext
 from tui.widgets import background
 from tui.widgets.choices import Choice, Choices
@@ -39,13 +44,29 @@ class ReviewScreen(StepScreen):
         " makes the pods restart. The neighbours in `datakit-conf` stay.\n"
         "- A field that somebody else **owns** is not taken from them unless you say so for that field (**f**); the"
         " plan says whose it is, and what follows.\n"
-        "- Before each request the **receipt** is written; `datakit-wizard undo` plays it backwards.\n\n"
+        "- Before each request the **receipt** is written; `datakit-wizard undo` plays it backwards.\n"
+        "- **One node first** (`1`): one etcd node gets the change, its series are looked at, and the others wait for"
+        " your word. Meanwhile the DaemonSet's update strategy is `OnDelete`; it is given back as it was.\n"
+        "- **Etcd's nodes alone** (`2`): where only the text of etcd.conf changes, the other nodes keep their pods.\n"
+        "- `d` stops **watching** a rollout; it goes on in the cluster, and Enter watches it again.\n\n"
         "Stopping is safe at any point: what is done stays done, and applying again does nothing twice."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop", N_("Stop"), id="stop", tooltip=N_("Stop before the next change")),
+        Binding("d", "detach", N_("Detach"), id="detach", tooltip=N_("Stop watching; the rollout goes on")),
+        Binding("u", "undo", N_("Take back"), id="undo", tooltip=N_("Take back what one node got")),
         Binding("f", "force", N_("Take a field"), id="force", tooltip=N_("Take a field in the way from its owner")),
+        Binding(
+            "p",
+            "prove",
+            N_("Try it"),
+            show=False,
+            id="prove",
+            tooltip=N_("Let DataKit run the conf first; nothing is sent"),
+        ),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("Make the plan anew")),
+        Binding("1", "first", N_("One node first"), id="first", tooltip=N_("Or all nodes, one after another")),
+        Binding("2", "few", N_("etcd's nodes"), id="few", tooltip=N_("Restart the pods of etcd's nodes alone, or all")),
     ]
 
     def content(self) -> ComposeResult:
@@ -59,6 +80,9 @@ class ReviewScreen(StepScreen):
         self._forced: tuple[str, ...] = ()
         self._applying = False
         self._stopped = False
+        self._detached = False
+        self._options = RolloutOptions()
+        self._left: Receipt | None = None
         self._began = 0.0
         self._log: list[str] = []
         self._rollout: Rollout | None = None
@@ -78,7 +102,9 @@ class ReviewScreen(StepScreen):
         def look() -> tuple[survey.Survey, Plan]:
             # Somebody may have changed something since the cluster was chosen.
             now = survey.survey(cluster, self._datakit_now())
-            return now, make_plan(cluster, now, answers, studio, forced=self._forced)
+            self._left = unfinished(self.session.store, now.uid, now.datakit.namespace)
+            wanted = going_on(self._options, self._left)
+            return now, make_plan(cluster, now, answers, studio, forced=self._forced, rollout=wanted)
 
         session.survey, plan = await background.in_thread(look)
         self.plan = plan
@@ -111,9 +137,28 @@ class ReviewScreen(StepScreen):
 
         self.app.push_screen(ForcePage(left[0]), answered)
 
+    def action_prove(self) -> None:
+        """Let the real agent run the conf before anything is written."""
+        plan, cluster = self.plan, self.session.cluster
+        if plan is None or cluster is None or not plan.conf or self._applying:
+            return
+        from screens.proof import ProofPage
+
+        self.app.push_screen(ProofPage(self.backend, cluster, plan))
+
     def action_again(self) -> None:
         if not self._applying:
             self.run(self._plan)
+
+    def action_first(self) -> None:
+        """One node first, or all of them: the plan is made anew."""
+        self._options = replace(self._options, one_node_first=not self._options.one_node_first)
+        self.run(self._plan)
+
+    def action_few(self) -> None:
+        """Etcd's nodes alone, or all of them: the plan is made anew."""
+        self._options = replace(self._options, only_etcd_nodes=not self._options.only_etcd_nodes)
+        self.run(self._plan)
 
     # -- showing
 
@@ -123,8 +168,9 @@ class ReviewScreen(StepScreen):
         rows = [] if plan is None else [self._row(plan, at) for at in range(len(plan.changes))]
         at = picker.cursor
         picker.show(rows, str(at))
-        planning = plan is not None and not self._applying and bool(changed(plan.changes)) and not self._done
-        picker.display = bool(rows) and not self._applying and not self._done
+        shown = not self._applying and not self._done and not self._waits
+        planning = plan is not None and shown and bool(changed(plan.changes))
+        picker.display = bool(rows) and shown
         diff.display = planning
         self.body.set_class(planning, "-whole")
         if planning and plan is not None:
@@ -174,9 +220,23 @@ class ReviewScreen(StepScreen):
             parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
             if unforced(plan):
                 parts += [_("f takes a field from its owner, one by one, and says what follows."), "\n"]
+        elif self._waits:
+            parts += [(glyph("warn") + " ", "$warning"), (_("One node has the change; the others wait."), "bold"), "\n"]
+            parts += [plan.cost, "\n", (_("Enter goes on with the others, u takes it back."), muted())]
+        elif self._watched and not changed(plan.changes):
+            parts += [(glyph("ok") + " ", "$success"), _("Everything is written; the rollout goes on in the cluster.")]
         elif changed(plan.changes):
             parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
+            if plan.rollout.restarts and not self._options.one_node_first:
+                parts += [(_("1 tries it on one etcd node first."), muted()), "\n"]
+            if plan.rollout.may_be_few and not self._options.only_etcd_nodes:
+                parts += [
+                    (_("2 restarts the pods of etcd's nodes alone: only the conf's text changes."), muted()),
+                    "\n",
+                ]
             parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
+            if plan.conf:
+                parts += [" ", (_("p: DataKit tries the conf first."), muted())]
         elif plan.changes:
             parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
         else:
@@ -191,12 +251,32 @@ class ReviewScreen(StepScreen):
         receipt, plan = self.session.receipt, self.plan
         return receipt is not None and receipt.complete and (plan is None or not changed(plan.changes))
 
+    @property
+    def _receipt(self) -> Receipt | None:
+        """What was written: in this run, or in an earlier one that was broken off."""
+        return self.session.receipt or self._left
+
+    @property
+    def _held(self) -> bool:
+        """Whether one node has the change, and the others wait for the word."""
+        return self._receipt is not None and self._receipt.held
+
+    @property
+    def _waits(self) -> bool:
+        """Whether nothing is left to do but to go on with the other nodes, or to take it back."""
+        return self._held and self.plan is not None and self._goes_on(self.plan)
+
+    @property
+    def _watched(self) -> bool:
+        """Whether a rollout is yet to be seen to its end."""
+        return self._receipt is not None and any(step.rollout == WAITING for step in self._receipt.steps)
+
     # -- applying
 
     def go_on_text(self) -> tuple[str, bool]:
         plan = getattr(self, "plan", None)
         if getattr(self, "_applying", False):
-            return _("Being applied; x stops before the next change"), False
+            return _("Being applied; d stops watching, x stops before the next change"), False
         if plan is None:
             return (_("Look again"), True) if not self.working.busy else (_("The plan is being made"), False)
         if self._done:
@@ -204,6 +284,10 @@ class ReviewScreen(StepScreen):
         if plan.blockers():
             return _("Go on without applying"), True
         todo = changed(plan.changes)
+        if self._waits:
+            return _("Go on with the other nodes"), True
+        if self._watched and not todo:
+            return _("Watch the rollout again"), True
         if todo:
             return ngettext("Apply {n} change to {where}", "Apply {n} changes to {where}", len(todo)).format(
                 n=len(todo), where=f"{plan.survey.context}, {plan.survey.datakit.namespace}"
@@ -226,16 +310,48 @@ class ReviewScreen(StepScreen):
         else:
             self.run(self._apply)
 
+    @staticmethod
+    def _goes_on(plan: Plan) -> bool:
+        """Whether applying the plan lets a held rollout go, and changes nothing else."""
+        return all(change.kind == DAEMON_SET for change in changed(plan.changes)) and not plan.rollout.held
+
+    def action_detach(self) -> None:
+        self._stopped = self._detached = True
+        self.working.update(_("The rollout goes on in the cluster; this stops watching it"))
+
+    def action_undo(self) -> None:
+        """Take back what one node got; the page shows first what that would do."""
+        from screens.undo import UndoPage
+
+        receipt = self._receipt
+        if receipt is not None:
+            self.app.push_screen(UndoPage(self.session, self.given, receipt), self._taken_back)
+
+    def _taken_back(self, undone: bool | None) -> None:
+        if undone:
+            self.session.receipt = self._left = None
+            self._options = RolloutOptions()
+            self._log, self._rollout = [], None
+        self.run(self._plan)
+
     def action_stop(self) -> None:
         self._stopped = True
         self.working.update(_("Stopping before the next change"))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         applying = getattr(self, "_applying", False)
-        if action == "stop":
+        if action in ("stop", "detach"):
             return applying
+        plan = getattr(self, "plan", None)
+        if action == "undo":
+            return not applying and self._held
+        if action in ("first", "few"):
+            if plan is None or applying or self._held or self.working.busy:
+                return False
+            return bool(plan.rollout.restarts if action == "first" else plan.rollout.may_be_few)
+        if action == "prove":
+            return not applying and plan is not None and bool(plan.conf)
         if action == "force":
-            plan = getattr(self, "plan", None)
             return not applying and plan is not None and bool(unforced(plan))
         if applying and action in ("back", "again"):
             return False
@@ -254,15 +370,18 @@ class ReviewScreen(StepScreen):
             return
         found = session.store.newest(plan.survey.uid, plan.survey.datakit.namespace)
         self.given.receipt_before = found.id if found is not None else ""
-        self._applying, self._stopped, self._began = True, False, time.monotonic()
-        self._log, self._rollout = [], None
-        session.running = self.STEP
+        self._begin(_("Applying"))
         store = session.store
         on_event = background.to_loop(self._event)
-        self._show()
-        self.working.start(_("Applying"))
-        self._clock.resume()
-        self.refresh_frame()
+        others = self._waits
+        stopped = lambda: self._stopped or background.stopping()  # noqa: E731
+        facts = Facts(
+            self.backend,
+            cluster,
+            namespace=plan.survey.datakit.namespace,
+            daemonset=plan.survey.datakit.name,
+            studio=session.studio,
+        )
         try:
             receipt = await background.in_thread(
                 lambda: actions.apply(
@@ -271,22 +390,33 @@ class ReviewScreen(StepScreen):
                     session.studio,
                     store,
                     on_event=on_event,
-                    cancelled=lambda: self._stopped or background.stopping(),
+                    cancelled=stopped,
                     views=False,
+                    look=lambda node: canary.wait_series(facts, node, cancelled=stopped),
+                    go_on=canary.always if others else canary.never,
                 ),
                 writes=True,
             )
-        except WizardError:
-            session.failed.add(self.STEP)
-            raise
+        except WizardError as error:
+            if not (self._detached and isinstance(error, CancelledError)):
+                session.failed.add(self.STEP)
+                raise
+            receipt = None
         finally:
-            session.running = ""
-            self._applying = False
-            self._clock.pause()
+            self._end()
+        if receipt is None:
+            await self._let_it_roll()
+            return
         if receipt.path is not None or session.receipt is None:
             session.receipt = receipt
         session.plan = plan
         session.failed.discard(self.STEP)
+        if receipt.held:
+            self._options = RolloutOptions()  # what is left to do is to go on
+            await self._plan()
+            self.working.finish("warn", _("One node has it; the others wait for your word."))
+            self.refresh_frame()
+            return
         seconds = about(time.monotonic() - self._began)
         self.working.finish("ok", _("Applied in {time}.").format(time=seconds) if receipt.path else "")
         # What was applied is what is there now: the plan that is left has nothing to do.
@@ -300,15 +430,43 @@ class ReviewScreen(StepScreen):
         self.working.finish("ok", _("Applied in {time}.").format(time=seconds))
         self.refresh_frame()
 
+    def _begin(self, text: str) -> None:
+        """Something is about to be written: from here on keys stop it, and nothing else is done."""
+        self._applying, self._stopped, self._detached, self._began = True, False, False, time.monotonic()
+        self._log, self._rollout = [], None
+        self.session.running = self.STEP
+        self._show()
+        self.working.start(text)
+        self._clock.resume()
+        self.refresh_frame()
+
+    def _end(self) -> None:
+        self.session.running = ""
+        self._applying = False
+        self._clock.pause()
+
+    async def _let_it_roll(self) -> None:
+        """The person stopped watching: what was written is in the receipt, and the rollout goes on."""
+        self._take_newest()
+        self.session.failed.discard(self.STEP)
+        await self._plan()
+        self.working.finish("warn", _("Not watched any more; the rollout goes on."))
+        self.post_message(self.Saved())
+        self.refresh_frame()
+
     def failed(self, error: WizardError) -> None:
+        self._take_newest()
+        self.plan = None
+        self._show()
+
+    def _take_newest(self) -> None:
+        """Take the receipt of what was just broken off as the one of this run."""
         found = self.session.survey
         if found is not None and self.given.receipt_before is not None:
             # What was written before it failed is in a receipt all the same.
             newest = self.session.store.newest(found.uid, found.datakit.namespace)
             if newest is not None and newest.id != self.given.receipt_before:
                 self.session.receipt = newest
-        self.plan = None
-        self._show()
 
     def _event(self, event: actions.Event) -> None:
         """Something happened: shown at once, a rollout's counts in place."""
@@ -322,7 +480,7 @@ class ReviewScreen(StepScreen):
 
     def _show_progress(self) -> None:
         progress = self.query_one("#progress", Prose)
-        receipt = self.session.receipt
+        receipt = self._receipt
         parts: list[str | tuple[str, str] | Content] = []
         if self._applying:
             elapsed = about(time.monotonic() - self._began)
@@ -336,6 +494,9 @@ class ReviewScreen(StepScreen):
                 (_("{updated} of {all} nodes").format(updated=state.updated, all=state.desired), "bold"),
                 ", " + _("{n} available").format(n=state.available) + "\n",
             ]
+            if state.slowest and self._applying:
+                slowest = _("slowest: {node}, {time}").format(node=state.slowest, time=about(state.slowest_s))
+                parts += [(slowest, "$warning"), "\n"]
             # Of thousands those that are not ready tell how it goes.
             waiting = {node: what for node, what in state.pods.items() if what != _("ready")}
             shown = list((state.pods if len(state.pods) <= MOST_NODES else waiting).items())[:MOST_NODES]
@@ -344,6 +505,11 @@ class ReviewScreen(StepScreen):
             if more := len(state.pods) - len(shown):
                 text = ngettext("and {n} more node", "and {n} more nodes", more).format(n=more)
                 parts += [(text, muted()), "\n"]
+        if not self._applying and self._held and receipt is not None:
+            pods: list[str | tuple[str, str] | Content] = []
+            for pod in receipt.pods:
+                pods += [fit(pod.node, 20), (pod.message or _("waits"), muted()), "\n"]
+            parts = [*pods, "\n", *parts]
         if not self._applying and self._done and receipt is not None:
             parts = [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n", *parts]
             if receipt.path is not None:

@@ -121,5 +121,6 @@ class UndoPage(Page[bool]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "undo":
-            return bool(self.steps) and not self.working.busy
+            open_still = self.cluster is not None and not self.undone and self.receipt.changed_anything
+            return open_still and not self.working.busy
         return super().check_action(action, parameters)

@@ -116,9 +116,13 @@ def _lab(lab: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     switch = on_lab.add_parser("fault", help=text, description=text, parents=[shared], allow_abbrev=False)
     switch.add_argument("change", choices=("set", "clear"))
     switch.add_argument("name", metavar="NAME")
-    switch.add_argument(
-        "--lab", default="", metavar="FOLDER", help=_("the lab's folder (default: the newest running lab of yours)")
-    )
+    text = _("start or stop the requests to the running lab's mesh, or shift them between versions of reviews")
+    traffic = on_lab.add_parser("traffic", help=text, description=text, parents=[shared], allow_abbrev=False)
+    traffic.add_argument("change", choices=("start", "stop", "shift"))
+    traffic.add_argument("weights", nargs="?", default="", metavar="90:10", help=_("shares of reviews v1, v2 and v3"))
+    for action in (switch, traffic):
+        text = _("the lab's folder (default: the newest running lab of yours)")
+        action.add_argument("--lab", default="", metavar="FOLDER", help=text)
 
 
 def _answers(answers: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -146,9 +150,32 @@ def _answers_file(parser: argparse.ArgumentParser, *, required: bool = True) -> 
     parser.add_argument("-f", "--filename", required=required, metavar="FILE", help=_("answers file, - for stdin"))
 
 
+def _rollout_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(_("how the change comes out"))
+    group.add_argument(
+        "--one-node-first",
+        action="store_true",
+        help=_("one etcd node gets it alone; the others follow when its series were seen to arrive"),
+    )
+    group.add_argument(
+        "--only-etcd-nodes",
+        action="store_true",
+        help=_("where only the text of etcd.conf changes: restart the DataKit pods of etcd's nodes alone"),
+    )
+    group.add_argument(
+        "--delete-pods",
+        action="store_true",
+        help=_("where the update strategy is OnDelete: delete the DataKit pods, one by one"),
+    )
+
+
 def _plan(plan: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
     _answers_file(plan)
+    _rollout_flags(plan)
     plan.add_argument("-o", "--output", choices=("text", "json", "yaml"), default="text", help=_("form of the plan"))
+    plan.add_argument(
+        "--prove", action="store_true", help=_("let DataKit on an etcd node run the conf for a moment; sends nothing")
+    )
 
 
 def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -162,6 +189,7 @@ def _apply(apply: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> 
         metavar="FIELD",
         help=_("take this one field from its owner; plan names it"),
     )
+    _rollout_flags(apply)
     _overwrite_view(apply, _("replace this view although a person changed it since; plan shows what is lost"))
 
 

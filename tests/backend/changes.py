@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from tui.backend.cluster import KubernetesCluster
-from tui.core import actions
+from tui.core import actions, hold
 from tui.core import undo as undoing
 from tui.core.answers import Answers, ClusterAnswers, EtcdAnswers
+from tui.core.canary import Sight
 from tui.core.plan import Plan, make_plan
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Object
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, POD, Cluster, Kind, Object
 from tui.core.receipts import Receipt, Store
+from tui.core.rollout import RolloutOptions
 from tui.core.survey import Survey, find_datakit, survey
 
+SERVICE_ACCOUNT = Kind("v1", "ServiceAccount", "serviceaccounts")
 VENDOR = "kubectl-client-side-apply"
 CONF = '[[inputs.prom]]\n  urls = ["http://127.0.0.1:2381/metrics"]\n  source = "etcd"\n  interval = "30s"\n'
 OTHER_CONF = CONF.replace("30s", "60s")
@@ -54,34 +60,117 @@ def vendor_daemon_set(namespace: str, **env: str) -> Object:
 
 
 class Rolling:
-    """The cluster, with what a DaemonSet's controller and kubelets do: whoever waits for a rollout sees it happen."""
+    """The cluster, with what a DaemonSet's controller and kubelets do: whoever waits for a rollout sees it happen.
 
-    def __init__(self, inner: Cluster) -> None:
+    With `nodes` there are pods too: the controller makes the missing ones from the template as it is, and under
+    RollingUpdate replaces those that have another.
+    """
+
+    def __init__(self, inner: Cluster, nodes: tuple[str, ...] = ()) -> None:
         self._inner = inner
+        self._nodes = nodes
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def wait_rollout(self, namespace: str, name: str, generation: int, **options: Any) -> Any:
-        roll_out(self._inner, namespace, name)
+        roll_out(self._inner, namespace, name, self._nodes)
         return self._inner.wait_rollout(namespace, name, generation, **options)
 
 
-def roll_out(cluster: Cluster, namespace: str, name: str = "datakit") -> None:
-    """Write the status that the controller writes when every node runs the newest template."""
+def roll_out(cluster: Cluster, namespace: str, name: str = "datakit", nodes: tuple[str, ...] = ()) -> None:
+    """Do what the controller does until nothing is left to do, and write its status."""
+    cluster = getattr(cluster, "_inner", cluster)  # the controller sees the API server as it is
     assert isinstance(cluster, KubernetesCluster)
-    generation = cluster.get(DAEMON_SET, namespace, name)["metadata"]["generation"]
-    counts = ("desiredNumberScheduled", "currentNumberScheduled", "updatedNumberScheduled", "numberAvailable")
-    status = {**dict.fromkeys(counts, 2), "numberReady": 2, "numberMisscheduled": 0, "observedGeneration": generation}
+    live = cluster.get(DAEMON_SET, namespace, name)
+    generation = live["metadata"]["generation"]
+    updated = sum(_keep_pod(cluster, live, node) for node in nodes) if nodes else 2
+    desired = len(nodes) or 2
+    counts = {
+        "desiredNumberScheduled": desired,
+        "currentNumberScheduled": desired,
+        "updatedNumberScheduled": updated,
+        "numberAvailable": desired,
+    }
+    status = {**counts, "numberReady": desired, "numberMisscheduled": 0, "observedGeneration": generation}
+    _patch_status(cluster, f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}", status)
+
+
+def _keep_pod(cluster: KubernetesCluster, live: Object, node: str) -> bool:
+    """One pod on a node, as the controller wants it; whether it has the current template."""
+    namespace, wanted = live["metadata"]["namespace"], _revision(live)
+    pods = [pod for pod in cluster.list(POD, namespace, labels="app=daemonset-datakit") if node == pod_node(pod)]
+    for pod in pods:
+        revision = pod["metadata"]["labels"]["controller-revision-hash"]
+        if revision == wanted or hold.strategy(live) == hold.ON_DELETE:
+            return bool(revision == wanted)
+        cluster.delete(POD, namespace, pod["metadata"]["name"], uid=pod["metadata"]["uid"])
+    add_pod(cluster, live, node)
+    return True
+
+
+def _revision(live: Object) -> str:
+    """Going back to an earlier template goes back to its revision."""
+    return hashlib.sha256(json.dumps(live["spec"]["template"], sort_keys=True).encode()).hexdigest()[:10]
+
+
+def pod_node(pod: Object) -> str:
+    return str(pod["spec"].get("nodeName", ""))
+
+
+def add_pod(cluster: KubernetesCluster, live: Object, node: str) -> None:
+    """A ready DataKit pod on a node."""
+    metadata = live["metadata"]
+    name = f"datakit-{secrets.token_hex(4)}"
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": metadata["name"], "uid": metadata["uid"]}
+    container = {"name": "datakit", "image": "registry.invalid/datakit:1.84.1"}
+    body = {
+        "metadata": {
+            "labels": {
+                "app": "daemonset-datakit",
+                "controller-revision-hash": _revision(live),
+                "pod-template-generation": metadata["annotations"]["deprecated.daemonset.template.generation"],
+            },
+            "ownerReferences": [{**owner, "controller": True}],
+        },
+        # No kubelet is there to end it, so that it goes at once.
+        "spec": {"nodeName": node, "containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+    create(cluster, POD, metadata["namespace"], name, body, "kube-controller-manager")
+    path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{name}"
+    state = {"name": "datakit", "ready": True, "restartCount": 0, "image": container["image"], "imageID": ""}
+    running = {**state, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    ready = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [running]}
+    _patch_status(cluster, path, ready)
+
+
+def _patch_status(cluster: KubernetesCluster, path: str, status: Object) -> None:
     cluster._ask(
         "patch",
-        f"/apis/apps/v1/namespaces/{namespace}/daemonsets/{name}/status",
-        name,
+        f"{path}/status",
+        path,
         body={"status": status},
         content_type="application/merge-patch+json",
         query=[("fieldManager", "kube-controller-manager")],
         writing=True,
     )
+
+
+def add_nodes(place: Place) -> None:
+    """Three nodes with DataKit on each, the first two with a member of etcd."""
+    assert isinstance(place.cluster, KubernetesCluster)
+    for namespace in (place.namespace, "kube-system"):  # no pod without one
+        place.cluster.apply(SERVICE_ACCOUNT, namespace, "default", {}, manager="setup", dry_run=False)
+    place.nodes = tuple(f"{place.namespace}-{name}" for name in ("cp-1", "cp-2", "worker"))
+    for node in place.nodes:
+        body = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}
+        place.cluster._ask("post", "/api/v1/nodes", node, body=body, writing=True)
+    for node in place.nodes[:2]:
+        labels = {"component": "etcd", "tier": "control-plane"}
+        container = {"name": "etcd", "image": "registry.invalid/etcd", "command": ["etcd"]}
+        pod = {"metadata": {"labels": labels}, "spec": {"nodeName": node, "containers": [container]}}
+        create(place.cluster, POD, "kube-system", f"etcd-{node}", pod, "kubelet")
+    roll_out(place.cluster, place.namespace, nodes=place.nodes)
 
 
 @dataclass
@@ -92,6 +181,7 @@ class Place:
     namespace: str
     store: Store
     said: list[str] = field(default_factory=list)
+    nodes: tuple[str, ...] = ()
 
     def install(self, manager: str = VENDOR, **env: str) -> None:
         """What is there before us: the DaemonSet and a ConfigMap with a neighbour's key, by one manager."""
@@ -114,23 +204,37 @@ class Place:
     def look(self) -> Survey:
         return survey(self.cluster, find_datakit(self.cluster, self.namespace)[0])
 
-    def plan(self, conf: str = CONF, *, forced: tuple[str, ...] = (), name: str = NAME) -> Plan:
-        return make_plan(self.cluster, self.look(), self.answers(conf, name), forced=forced)
+    def plan(self, conf: str = CONF, *, forced: tuple[str, ...] = (), name: str = NAME, **how: bool) -> Plan:
+        options = RolloutOptions(**how)
+        return make_plan(self.cluster, self.look(), self.answers(conf, name), forced=forced, rollout=options)
 
-    def apply(self, conf: str = CONF, *, forced: tuple[str, ...] = (), name: str = NAME) -> Receipt:
-        return self.carry_out(self.plan(conf, forced=forced, name=name))
+    def apply(self, conf: str = CONF, *, forced: tuple[str, ...] = (), name: str = NAME, **how: bool) -> Receipt:
+        return self.carry_out(self.plan(conf, forced=forced, name=name, **how))
 
-    def carry_out(self, plan: Plan) -> Receipt:
-        return actions.apply(Rolling(self.cluster), plan, None, self.store, on_event=self._say)
+    def carry_out(self, plan: Plan, *, arrived: bool = True) -> Receipt:
+        return actions.apply(
+            Rolling(self.cluster, self.nodes),
+            plan,
+            None,
+            self.store,
+            on_event=self._say,
+            look=lambda node: Sight(node, arrived, "looked at"),
+        )
 
     def undo(self, receipt: Receipt | None = None) -> Receipt:
         look = self.look()
         chosen = receipt or self.store.newest(look.uid, self.namespace)
         assert chosen is not None, "nothing to undo"
-        return undoing.undo(Rolling(self.cluster), chosen, None, self.store, on_event=self._say)
+        return undoing.undo(Rolling(self.cluster, self.nodes), chosen, None, self.store, on_event=self._say)
 
     def _say(self, event: actions.Event) -> None:
         self.said.append(f"{event.step}: {event.text}")
+
+    def pods(self) -> dict[str, str]:
+        """The uid of each node's pod, once the controller has done its work."""
+        roll_out(self.cluster, self.namespace, nodes=self.nodes)
+        found = self.cluster.list(POD, self.namespace, labels="app=daemonset-datakit")
+        return {pod_node(pod): str(pod["metadata"]["uid"]) for pod in found}
 
     def objects(self, *, ownership: bool = True) -> dict[str, Any]:
         """Both objects without resourceVersion, generation, status and times, which every write changes."""

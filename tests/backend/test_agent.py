@@ -36,12 +36,16 @@ class Pod:
     def __init__(self, answer: Callable[[Sequence[str]], ExecResult]) -> None:
         self.answer = answer
         self.asked: list[list[str]] = []
+        self.stdin: list[bytes] = []
         self.agent = DataKitAgent(self, "datakit", "datakit-x", "worker-1", "datakit")  # type: ignore[arg-type]
 
-    def exec(self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float) -> ExecResult:
+    def exec(
+        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, stdin: bytes, timeout_s: float
+    ) -> ExecResult:
         assert (namespace, pod, container) == ("datakit", "datakit-x", "datakit")
-        assert timeout_s == 40
+        assert timeout_s >= 40
         self.asked.append(list(argv))
+        self.stdin.append(stdin)
         return self.answer(argv)
 
 

@@ -14,10 +14,11 @@ from changes import CONF, ENV, KEY, NAME, NEIGHBOUR, OTHER_CONF, Place, Rolling,
 
 from tui.core import actions
 from tui.core.answers import DataKitAnswers, EtcdAnswers
+from tui.core.changes import dry_run
 from tui.core.errors import RefusedError, StaleError, UsageError
 from tui.core.manifests import HASH_ANNOTATION
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import Plan, dry_run, make_plan
+from tui.core.plan import Plan, make_plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind
 from tui.core.receipts import Store, load, unfinished
 

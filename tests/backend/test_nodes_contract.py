@@ -13,6 +13,7 @@ import pytest
 from control_planes import NO_NODES, lab
 
 from tui.backend import connect
+from tui.backend.agent import DataKitAgent
 from tui.backend.cluster import KubernetesCluster
 from tui.core.errors import DeadlineError, ForbiddenError, NotFoundError, StaleError, WizardError
 from tui.core.ports import (
@@ -29,6 +30,7 @@ from tui.core.ports import (
     Object,
     Rollout,
 )
+from tui.core.proof import read
 
 pytestmark = pytest.mark.kubelet
 ETCD_PKI = "/rootfs/etc/kubernetes/pki/etcd"
@@ -93,6 +95,25 @@ class TestExec:
         failed = place.exec("cat", "/no/such/file")
         assert failed.code == 1
         assert b"No such file" in failed.stderr
+
+    def test_stdin(self, place: Place) -> None:
+        name = place.pod(place.worker)["metadata"]["name"]
+        result = place.admin.exec("datakit", name, "datakit", ["cat"], stdin=b"line\n" * 20_000)
+        assert result == ExecResult(b"line\n" * 20_000, b"", 0)
+
+    def test_a_conf_is_tried_by_the_agent_and_leaves_nothing(self, place: Place) -> None:
+        agent = place.agent(place.control_plane)
+        assert isinstance(agent, DataKitAgent)
+        conf = (
+            '[[inputs.prom]]\n  urls = ["http://127.0.0.1:2381/metrics"]\n  source = "etcd"\n  election = false\n'
+            '  [[inputs.prom.measurements]]\n    prefix = "etcd_"\n    name = "etcd"\n'
+        )
+        points, remarks = read(agent.debug(conf, seconds=2))
+        assert ("etcd", "server_has_leader") in {(point.measurement, name) for point in points for name in point.fields}
+        assert any("time series from prom.etcd" in remark for remark in remarks)
+        with pytest.raises(WizardError, match="could not run the conf"):
+            agent.debug("[[inputs.prom]", seconds=2)
+        assert not [name for name in agent.run(["ls", "/tmp"]).stdout.decode().split() if "datakit-wizard" in name]
 
     def test_what_cannot_be_run(self, place: Place) -> None:
         with pytest.raises(WizardError, match="could not be run") as caught:

@@ -20,8 +20,9 @@ from tests.screens.fakes import FakeBackend, World
 from tui.backend.studio import StudioClient
 from tui.core import actions, reports, view_sync, views
 from tui.core.answers import Answers, ClusterAnswers, EtcdAnswers, ViewAnswers
+from tui.core.changes import CREATE, SAME
 from tui.core.errors import Exit, ForbiddenError, KeyRejectedError, PartialError, RefusedError, WizardError
-from tui.core.plan import CHANGED, CREATE, SAME, UPDATE, Plan, make_plan
+from tui.core.plan import CHANGED, UPDATE, Plan, make_plan
 from tui.core.ports import Cluster
 from tui.core.receipts import FAILED, UNDONE, UNKNOWN, WRITTEN, Receipt, Store, load
 from tui.core.survey import find_datakit, survey

@@ -7,6 +7,7 @@ counts, and the tests assert them.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import statistics
 import sys
 import tempfile
@@ -140,8 +141,9 @@ def rollout_memory(lab: Practice, place: Path) -> tuple[float, float]:
         shown = terminal.text()
         while not ("since the start" in shown or "Applied" in shown):
             assert time.perf_counter() - began < _DEADLINE_S, shown
-            terminal.type("\r")  # an Enter for which the screen is not ready yet does nothing
-            terminal.read(1.0)
+            terminal.type("\r")
+            with contextlib.suppress(AssertionError):
+                terminal.wait_quiet(1.0, 10.0)
             shown = terminal.text()
         terminal.wait_for("Applied", 300)
         mover.join(60)

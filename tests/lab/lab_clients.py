@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
+import sqlite3
 from pathlib import Path
 
 import yaml
@@ -81,3 +84,12 @@ async def rollout(admin: Client) -> list[Object]:
 async def pods_by_node(client: Client) -> dict[str, Object]:
     answer = await client.get(PODS, labelSelector="app=daemonset-datakit")
     return {pod["spec"]["nodeName"]: pod for pod in answer["items"]}
+
+
+def points(lab: Lab, measurement: str, field: str) -> list[tuple[dict[str, str], float]]:
+    """The points that the studio has of a field, oldest first: tags and value of each."""
+    query = """SELECT tags, value FROM series JOIN point ON series.id = point.series
+               WHERE measurement = ? AND field = ? ORDER BY time_ms"""
+    with contextlib.closing(sqlite3.connect(lab.folder / "studio.sqlite")) as database:
+        found = database.execute(query, (measurement, field)).fetchall()
+    return [(json.loads(tags), value) for tags, value in found]

@@ -43,6 +43,37 @@ def test_faults_of_the_running_lab(tmp_path: Path) -> None:
         assert "There is no such fault: nope" in done.stderr
 
 
+def lab_traffic(env: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "tui.cli", "lab", "traffic", *arguments]
+    return subprocess.run(argv, env={**env, "LC_ALL": "C"}, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_traffic_of_the_running_lab(tmp_path: Path) -> None:
+    env = environment(tmp_path, etcd=False)
+    with running(env, *command("--nodes", "2")) as (_process, ready):
+        assert ready["mesh"] == {"namespaces": ["istio-system", "prod"]}
+        done = lab_traffic(env, "shift", "80:20")
+        assert (done.returncode, done.stdout) == (0, "Requests come in, reviews gets v1:80 v2:20 v3:0.\n")
+        done = lab_traffic(env, "stop", "--lab", ready["folder"])
+        assert (done.returncode, done.stdout) == (0, "No requests come in.\n")
+        done = lab_traffic(env, "shift", "all")
+        assert (done.returncode, done.stdout) == (5, "")
+        assert "These are no weights: all" in done.stderr
+        done = lab_traffic(env, "start", "80:20")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "`shift` takes weights" in done.stderr
+        assert lab_traffic(env, "start").returncode == 0
+
+
+def test_a_lab_without_a_mesh_has_no_traffic(tmp_path: Path) -> None:
+    env = environment(tmp_path, etcd=False)
+    with running(env, *command("--nodes", "2", "--no-mesh")) as (_process, ready):
+        assert ready["mesh"] is None
+        done = lab_traffic(env, "stop")
+        assert (done.returncode, done.stdout) == (5, "")
+        assert "This lab has no mesh." in done.stderr
+
+
 def test_without_a_lab_there_is_nothing_to_change(tmp_path: Path) -> None:
     done = lab_fault(environment(tmp_path, etcd=False), "set", "dataway-down")
     assert done.returncode == 2

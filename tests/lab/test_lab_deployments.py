@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from lab_clients import MERGE, client_of
 from lab_machines import until
 
@@ -18,15 +19,30 @@ SPACE = "/apis/apps/v1/namespaces/default"
 PODS = "/api/v1/namespaces/default/pods"
 
 
-@pytest.fixture
-async def admin(tmp_path: Path) -> AsyncIterator[Client]:
-    """The admin of a lab with one worker, at 120 times the speed of the clock."""
-    lab = Lab(nodes=2, interval_s=0.5, seed=1)
-    await lab.start()
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lab() -> AsyncIterator[Lab]:
+    """A lab with one worker, at 120 times the speed of the clock; the tests of this module share it."""
+    made = Lab(nodes=2, interval_s=0.5, seed=1)
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def admin(lab: Lab, tmp_path: Path) -> AsyncIterator[Client]:
+    """The lab's admin; what a test has deployed is gone after it."""
     made = client_of(lab, "admin", tmp_path)
     yield made
+    await made.send("DELETE", f"{SPACE}/deployments")
+
+    async def empty() -> bool:
+        return not (await made.get(PODS))["items"] and not (await made.get(f"{SPACE}/replicasets"))["items"]
+
+    await until(empty, 30)
     await made.close()
-    await lab.stop()
 
 
 def deployment(replicas: int = 4, image: str = "docker.io/library/nginx:1", **spec: Any) -> Object:
@@ -93,7 +109,7 @@ async def test_pods_belong_to_the_replica_set_of_their_template(admin: Client) -
         assert pod["metadata"]["labels"] == {"app": "web", HASH_LABEL: digest}
         assert pod["metadata"]["ownerReferences"][0]["uid"] == made["metadata"]["uid"]
         assert pod["spec"]["nodeName"] == "worker-1"
-        assert pod["status"]["podIP"].startswith("10.244.1.")
+        assert pod["status"]["podIP"].startswith("10.244.1.")  # the second node's
         assert pod["status"]["hostIP"] == "172.16.0.230"
     assert len({pod["status"]["podIP"] for pod in pods}) == 2
     item = await admin.get(f"{SPACE}/deployments/web")

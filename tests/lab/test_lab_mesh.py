@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from lab_clients import MERGE, client_of
+import pytest_asyncio
+from lab_clients import MERGE, client_of, points
 from lab_machines import until
 
-from tui.core.prom import conf
-from tui.core.prom.settings import Pod
+from tui.lab.agent import LOG_FILE
 from tui.lab.client import Client, Object
 from tui.lab.mesh import injection, objects
 from tui.lab.network import NetworkError
@@ -21,16 +22,19 @@ PROD = "/api/v1/namespaces/prod/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/prod/deployments"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def lab() -> AsyncIterator[Lab]:
-    """A lab with its mesh, at 120 times the speed of the clock."""
+    """A lab with its mesh, at 120 times the speed of the clock; the tests of this module share it."""
     made = Lab(interval_s=0.5, seed=1, mesh=True)
     await made.start()
     yield made
     await made.stop()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def admin(lab: Lab, tmp_path: Path) -> AsyncIterator[Client]:
     made = client_of(lab, "admin", tmp_path)
     yield made
@@ -113,40 +117,6 @@ async def test_the_viewer_sees_the_mesh_and_changes_nothing(lab: Lab, tmp_path: 
     await viewer.close()
 
 
-def test_one_annotation_does_not_parse_and_the_others_drop_every_histogram() -> None:
-    pod = Pod("10.244.1.2", "prod", "details-v1-x", "worker-1")
-    texts = {
-        item["metadata"]["name"]: item["spec"]["template"]["metadata"]["annotations"][objects.INSTANCES]
-        for path, item in objects.objects()
-        if path == DEPLOYMENTS and item["spec"]["template"]["metadata"].get("annotations")
-    }
-    assert sorted(texts) == ["details-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3"]
-    for name, text in texts.items():
-        loaded = conf.load_annotation(text, pod)
-        assert bool(loaded.error) == (name == objects.BROKEN)
-        for each in loaded.inputs:
-            assert each.metric_types == ("counter", "gauge")
-            assert each.urls == ("http://10.244.1.2:15020/stats/prometheus",)
-            assert each.tags == {"namespace": "prod"}
-
-
-@pytest.mark.parametrize(
-    ("pod_labels", "annotations", "namespace", "wanted"),
-    [
-        ({}, {}, {"istio-injection": "enabled"}, True),
-        ({}, {}, {}, False),
-        ({}, {}, {"istio.io/rev": "canary"}, True),
-        ({"sidecar.istio.io/inject": "false"}, {}, {"istio-injection": "enabled"}, False),
-        ({}, {"sidecar.istio.io/inject": "false"}, {"istio-injection": "enabled"}, False),
-        ({"sidecar.istio.io/inject": "true"}, {}, {}, True),
-        ({}, {}, {"istio-injection": "disabled"}, False),
-    ],
-)
-def test_who_gets_a_sidecar(pod_labels: Object, annotations: Object, namespace: Object, wanted: bool) -> None:
-    pod = {"metadata": {"labels": pod_labels, "annotations": annotations}, "spec": {"containers": [{"name": "a"}]}}
-    assert injection.wants_sidecar(pod, namespace) is wanted
-
-
 async def test_a_lab_whose_only_node_takes_no_pods_has_no_mesh(tmp_path: Path) -> None:
     lab = Lab(nodes=1, interval_s=0.5, seed=1, mesh=True)
     await lab.start()
@@ -155,3 +125,108 @@ async def test_a_lab_whose_only_node_takes_no_pods_has_no_mesh(tmp_path: Path) -
     assert not (await admin.get("/apis/apps/v1/deployments"))["items"]
     await admin.close()
     await lab.stop()
+
+
+async def scraped(lab: Lab, url: str, node: str = "cp-1") -> str:
+    answer = await lab.network.request(node, "GET", url)
+    assert answer.status == 200
+    return answer.body.decode()
+
+
+async def test_ports_of_the_mesh_answer_from_every_node(lab: Lab, admin: Client) -> None:
+    for pod in (await admin.get(PROD))["items"]:
+        address, app = pod["status"]["podIP"], pod["metadata"]["labels"]["app"]
+        if app == objects.NO_SIDECAR:
+            with pytest.raises(NetworkError, match="connection refused"):
+                await scraped(lab, f"http://{address}:15020/stats/prometheus")
+            continue
+        merged = await scraped(lab, f"http://{address}:15020/stats/prometheus")
+        alone = await scraped(lab, f"http://{address}:15090/stats/prometheus", "worker-2")
+        assert "istio_agent_scrapes_total" in merged
+        assert "istio_agent_scrapes_total" not in alone
+        assert 'istio_build{component="proxy",tag="1.13.2"} 1' in alone
+    for gateway in ("istio-ingressgateway", "istio-egressgateway"):
+        selector = f"app={gateway}"
+        (pod,) = (await admin.get("/api/v1/namespaces/istio-system/pods", labelSelector=selector))["items"]
+        text = await scraped(lab, f"http://{pod['status']['podIP']}:15020/stats/prometheus")
+        assert ("istio_requests_total{" in text) is (gateway == "istio-ingressgateway")
+
+
+async def test_strict_mutual_tls_refuses_the_app_and_not_the_metrics(lab: Lab, admin: Client) -> None:
+    (pod,) = (await admin.get(PROD, labelSelector="app=ratings"))["items"]
+    address = pod["status"]["podIP"]
+    with pytest.raises(NetworkError, match="connection reset by peer"):
+        await lab.network.request("cp-1", "GET", f"http://{address}:9080/metrics")
+    assert "istio_build" in await scraped(lab, f"http://{address}:15020/stats/prometheus")
+
+
+async def test_istiods_service_answers_with_one_replica_or_the_other(lab: Lab, admin: Client) -> None:
+    pods = (await admin.get("/api/v1/namespaces/istio-system/pods", labelSelector="app=istiod"))["items"]
+
+    def connected(text: str) -> float:
+        (line,) = [line for line in text.splitlines() if line.startswith("pilot_xds{")]
+        return float(line.rpartition(" ")[2])
+
+    each = [connected(await scraped(lab, f"http://{pod['status']['podIP']}:15014/metrics")) for pod in pods]
+    assert sum(each) == 9  # seven sidecars and two gateways
+    url = "http://istiod.istio-system.svc.cluster.local:15014/metrics"
+    cpu = [await scraped(lab, url) for _ in range(20)]
+    used = [float(text.rpartition("\nprocess_cpu_seconds_total ")[2].partition("\n")[0]) for text in cpu]
+    assert used != sorted(used)  # two processes under one name: their counters jump back
+
+
+async def test_requests_by_hand_are_counted_while_none_come_in(lab: Lab) -> None:
+    assert lab.mesh is not None
+    assert await lab._asked("traffic", "stop") == {"running": False, "weights": {"v1": 90, "v2": 10, "v3": 0}}
+    url = "http://istio-ingressgateway.istio-system/productpage"
+    meters = lab.mesh.traffic._meters.values()
+    pages = next(meter for meter in meters if meter.workload == "istio-ingressgateway")
+    before = sum(pages.counts.values())
+    assert "Bookstore" in await scraped(lab, url)
+    lab.mesh.traffic.advance()
+    assert sum(pages.counts.values()) == pytest.approx(before + 1)
+    assert (await lab._asked("shift", "80:20"))["weights"] == {"v1": 80, "v2": 20, "v3": 0}
+    assert (await lab._asked("traffic", "start"))["running"]
+
+
+LEAN = """\
+[[inputs.prom]]
+  url = "http://$IP:15020/stats/prometheus"
+  source = "lean"
+  metric_types = ["counter", "gauge", "histogram"]
+  interval = "60s"
+  measurement_name = "istio_prom"
+  metric_name_filter = ["^istio_requests_total$", "^istio_request_duration_milliseconds$", "^istio_build$"]
+  [inputs.prom.tags]
+    namespace = "$NAMESPACE"
+    pod_name = "$PODNAME"
+"""
+
+
+async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(lab: Lab, admin: Client) -> None:
+    def arrived(field: str, **tags: str) -> list[dict[str, str]]:
+        found = [each for each, _value in points(lab, "istio_prom", field)]
+        return [each for each in found if tags.items() <= each.items()]
+
+    await until(lambda: arrived("istio_requests_total"))  # the tutorial's annotations, as far as they parse
+    assert not arrived("istio_request_duration_milliseconds_bucket")
+    text = LEAN
+    body = {"spec": {"template": {"metadata": {"annotations": {objects.INSTANCES: text}}}}}
+    item = await admin.send("PATCH", f"{DEPLOYMENTS}/{objects.BROKEN}", body, content_type=MERGE)
+    began = time.monotonic()
+
+    def bucket() -> dict[str, str] | None:
+        found = arrived("istio_request_duration_milliseconds_bucket", destination_workload="details-v1")
+        return found[0] if found else None
+
+    tags = await until(bucket, 30)
+    assert time.monotonic() - began >= 60 / lab.scale  # no sooner than one interval after it was picked up
+    assert tags["namespace"] == "prod"
+    assert tags["pod_name"].startswith("details-v1-")
+    assert tags["cluster_name_k8s"] == "lab"
+    assert tags["instance"].endswith(":15020")
+    assert tags["host"].startswith("worker-")
+    assert not [each for each, _value in points(lab, "collector", "up") if each.get("job") == "lean"]
+    assert item["metadata"]["generation"] >= 3  # made, given its revision, changed
+    log = "".join(agent.container.read(LOG_FILE).decode() for agent in lab.agents())
+    assert "failed to new prom runner of pod details-v1-" in log

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from lab_clients import (
     daemon_set,
     mount,
     pods_by_node,
+    points,
     rolled_out,
     rollout,
 )
@@ -75,14 +74,6 @@ async def viewer(lab: Lab, tmp_path: Path) -> AsyncIterator[Client]:
     made = client_of(lab, "viewer", tmp_path)
     yield made
     await made.close()
-
-
-def points(lab: Lab, measurement: str, field: str) -> list[tuple[dict[str, str], float]]:
-    query = """SELECT tags, value FROM series JOIN point ON series.id = point.series
-               WHERE measurement = ? AND field = ? ORDER BY time_ms"""
-    with contextlib.closing(sqlite3.connect(lab.folder / "studio.sqlite")) as database:
-        found = database.execute(query, (measurement, field)).fetchall()
-    return [(json.loads(tags), value) for tags, value in found]
 
 
 async def test_what_the_cluster_holds(lab: Lab, admin: Client) -> None:

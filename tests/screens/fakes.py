@@ -43,7 +43,9 @@ from tui.core.ports import (
     Series,
     Workspace,
 )
+from tui.core.prom import lineprotocol
 from tui.core.prom.collector import Scrape
+from tui.core.prom.preview import preview
 from tui.core.survey import DataKit, wanted_rights
 from tui.lab.apiserver.labels import parse
 
@@ -173,6 +175,16 @@ def merged(live: Any, body: Any) -> Any:
                 out_list[found] = merged(out_list[found], item)
         return out_list
     return copy.deepcopy(body)
+
+
+def _hold(daemon_set: Object, body: Object, manager: str) -> None:
+    """The one field whose owner matters here: the update strategy, which goes back to its default when it is let go."""
+    if "updateStrategy" in body.get("spec", {}):
+        fields = {"f:spec": {"f:updateStrategy": {"f:type": {}}}}
+        entry = {"manager": manager, "operation": "Apply", "fieldsV1": fields}
+        daemon_set["metadata"]["managedFields"] = [entry]
+    elif daemon_set["metadata"].pop("managedFields", None):
+        daemon_set["spec"]["updateStrategy"] = {**daemon_set["spec"]["updateStrategy"], "type": "RollingUpdate"}
 
 
 @dataclass
@@ -385,6 +397,8 @@ class FakeCluster:
             raise ConflictError("Apply failed with 1 conflict", conflicts=[self.world.conflict], object=name)
         live = self.world.objects.get((kind.kind, namespace, name), {})
         after = merged(live, body)
+        if kind.kind == "DaemonSet":
+            _hold(after, body, manager)
         changed = after != live
         if not dry_run and changed:
             metadata = after["metadata"]
@@ -398,8 +412,12 @@ class FakeCluster:
     def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
         raise NotImplementedError("undo is not part of the screens")
 
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
-        raise NotImplementedError("undo is not part of the screens")
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        self._check("delete", kind, namespace, name)
+        assert kind.kind == "Pod", "undo is not part of the screens"
+        assert self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] == uid
+        self.world.writes.append(f"deleted {name}")
+        self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] = f"{uid}+"  # another of the same name
 
     def allowed(self, wanted: Sequence[Access]) -> list[bool]:
         return [self._may(access) for access in wanted]
@@ -413,7 +431,12 @@ class FakeCluster:
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
+        if replaced is not None:
+            state = Rollout(len(replaced), len(replaced), len(replaced), True, dict.fromkeys(replaced, "ready"))
+            progress(state)
+            return state
         state = Rollout(4, 0, 4, False, {})
         progress(state)
         while self.world.held:
@@ -427,7 +450,14 @@ class FakeCluster:
         return state
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         return ExecResult(b"", b"", 0)
 
@@ -467,6 +497,18 @@ class FakeAgent:
 
     def file(self, path: str) -> bytes | None:
         return self.world.conf.encode() if path == CONF_PATH and self.world.conf else None
+
+    def access(self, path: str) -> bool | None:
+        return True
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        made = preview(conf, self.scrape, host_tags=self.host_tags(), election_tags={}, env=self.env, now_ms=0)
+        told = f"# [metric] {len(made.points)} points, 1 time series from prom.etcd\n"
+        return lineprotocol.encode(made.points) + told
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"ENV_K8S_NODE_NAME": self.node}
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
         self.world.scrapes += 1

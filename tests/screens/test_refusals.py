@@ -257,7 +257,7 @@ async def test_stopping_a_rollout_and_applying_again(tmp_path: Path) -> None:
         await drive.press("escape")
         assert drive.next == "Look again"
         await drive.press("enter")
-        assert drive.next == "Finish what was begun"
+        assert drive.next == "Watch the rollout again"
         await drive.press("enter")
         assert drive.app.session.state("review") is StepState.DONE
         assert len(list((tmp_path / "state" / "receipts").rglob("*.json"))) == 1

@@ -254,3 +254,14 @@ async def test_the_palette_goes_to_a_step_and_does_what_the_keys_do(tmp_path: Pa
         await drive.until(lambda: "answers are kept" in drive.text)
         await drive.press("enter")
         await drive.until(lambda: drive.app.current == "etcd-conf")
+
+
+async def test_the_conf_is_tried_before_anything_is_written(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("review")
+        await drive.press("p")
+        await drive.until(lambda: "The preview foretells exactly these." in drive.text)
+        assert "DataKit on cp-1 ran this conf for a moment; nothing was sent." in drive.text
+        assert drive.world.writes == []
+        await drive.press("escape")
+        assert drive.next.startswith("Apply 2 changes")

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from tui.core.errors import UnreachableError, WizardError
 from tui.core.ports import AgentInputs, Cluster, ExecResult, Feed
 from tui.core.prom.collector import Scrape
+from tui.core.redaction import strike_secrets
 from tui.i18n import N_, _
 
 _API = "http://127.0.0.1:9529"
 _CURL_S = 10
 _EXEC_S = 40.0
+_DATAKIT = "/usr/local/datakit/datakit"
+_TIMED_OUT = 124  # timeout(1)
 _SAMPLE = re.compile(r"^([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 _STATUSES = ("success", "defeat", "disabled", "banned")
@@ -120,6 +125,34 @@ class DataKitAgent:
             return True
         return False if self.run(["test", "-e", path]).code == 0 else None
 
+    def debug(self, conf: str, *, seconds: float) -> str:
+        """What `datakit debug --input-conf` prints of `conf` within `seconds`: its inputs run, nothing is sent.
+
+        The conf lies in the container's /tmp meanwhile, and goes whatever happens. It runs until it is ended (DataKit
+        1.84.1, internal/cmds), so timeout's status 124 is the good one.
+        """
+        text, path = conf.encode(), f"/tmp/datakit-wizard-{secrets.token_hex(8)}.conf"
+        remove = ["rm", "-f", path]
+        try:
+            self._must(["dd", f"of={path}", "bs=1", f"count={len(text)}", "conv=excl", "status=none"], path, stdin=text)
+            argv = ["timeout", f"{seconds:g}", _DATAKIT, "debug", "--input-conf", path]
+            result = self.run(argv, timeout_s=seconds + _EXEC_S)
+        except BaseException:
+            with suppress(WizardError):
+                self.run(remove)
+            raise
+        self._must(remove, path)
+        said = (result.stdout + result.stderr).decode(errors="replace")
+        if result.code not in (0, _TIMED_OUT):
+            raise self._error(_("DataKit could not run the conf."), path, strike_secrets(said.strip())[-500:])
+        return said
+
+    def _must(self, argv: Sequence[str], path: str, stdin: bytes = b"") -> None:
+        result = self.run(argv, stdin=stdin)
+        if result.code:
+            why = result.stderr.decode(errors="replace").strip()
+            raise self._error(_("A temporary file in the container could not be written or removed."), path, why)
+
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:
         """GET `url` from inside the pod; without `ca` the server is not verified, as the agent does it."""
         return self.fetch(url, ca=ca, cert=cert, key=key)[1]
@@ -136,9 +169,9 @@ class DataKitAgent:
         body, _newline, status = result.stdout.rpartition(b"\n")
         return 0, Scrape(body, status=int(status or 0))
 
-    def run(self, argv: Sequence[str]) -> ExecResult:
+    def run(self, argv: Sequence[str], *, stdin: bytes = b"", timeout_s: float = _EXEC_S) -> ExecResult:
         """A command in the agent's container."""
-        return self._cluster.exec(self._namespace, self.pod, self._container, argv, timeout_s=_EXEC_S)
+        return self._cluster.exec(self._namespace, self.pod, self._container, argv, stdin=stdin, timeout_s=timeout_s)
 
     def _election(self, status: str) -> tuple[str, str]:
         """Status and leader from /metrics, whose label `elected_id` names the leader for every agent.

@@ -11,7 +11,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -233,14 +233,29 @@ class KubernetesCluster:
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out on all nodes: see `tui.backend.rollout`."""
+        """Follow the DaemonSet until `generation` is out, on all nodes or on some: see `tui.backend.rollout`."""
         return rollout.wait(
-            self, namespace, name, generation, deadline_s=deadline_s, progress=progress, cancelled=cancelled
+            self,
+            namespace,
+            name,
+            generation,
+            deadline_s=deadline_s,
+            progress=progress,
+            cancelled=cancelled,
+            replaced=replaced,
         )
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         if self._endpoint.impersonate:
@@ -257,6 +272,7 @@ class KubernetesCluster:
                     self._endpoint.server,
                     f"{_path(POD, namespace, pod)}/exec",
                     argv,
+                    stdin=stdin,
                     container=container,
                     headers=self._identity.headers(credential),
                     tls=self._identity.tls(credential),

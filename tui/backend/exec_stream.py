@@ -23,7 +23,8 @@ from tui.core.errors import DeadlineError, UnreachableError, WizardError
 from tui.core.ports import ExecResult
 from tui.i18n import _
 
-_STDOUT, _STDERR, _ERROR, _CLOSE = 1, 2, 3, 255
+_STDIN, _STDOUT, _STDERR, _ERROR, _CLOSE = 0, 1, 2, 3, 255
+_FRAME = 32 * 1024
 _MOST_BYTES = 64 * 1024 * 1024  # a mistyped path must not fill the memory
 
 
@@ -32,6 +33,7 @@ def run(
     path: str,
     argv: Sequence[str],
     *,
+    stdin: bytes = b"",
     container: str,
     headers: Sequence[tuple[str, str]],
     tls: ssl.SSLContext | None,
@@ -41,7 +43,7 @@ def run(
     timeout_s: float,
 ) -> ExecResult:
     """Run `argv` and collect what it writes. `path` is the pod's exec subresource, `object` names it in
-    errors.
+    errors. A command that reads `stdin` has to know where it ends: before v5 of the protocol no end is told.
 
     Raises DeadlineError after `timeout_s`, WizardError where the command could not be started.
     """
@@ -49,7 +51,7 @@ def run(
     query = [("command", part) for part in argv]
     query += [
         ("container", container),
-        ("stdin", "false"),
+        ("stdin", "true" if stdin else "false"),
         ("stdout", "true"),
         ("stderr", "true"),
         ("tty", "false"),
@@ -92,6 +94,7 @@ def run(
             if isinstance(error, TimeoutError) and not isinstance(error, ssl.SSLError):
                 raise _too_late(object, timeout_s) from None
             raise connection_error(_as_urllib3(error), server, without_userinfo(proxy)) from None
+        _write(socket, stdin)
         return _collect(socket, deadline, object, timeout_s)
     finally:
         socket.shutdown()  # type: ignore[no-untyped-call]
@@ -109,6 +112,17 @@ def _as_urllib3(error: Exception) -> Exception:
 def _verification(tls: ssl.SSLContext) -> dict[str, Any]:
     """What websocket-client would otherwise overwrite in the context."""
     return {"cert_reqs": tls.verify_mode, "check_hostname": tls.check_hostname}
+
+
+def _write(socket: websocket.WebSocket, stdin: bytes) -> None:
+    """Send what the command reads, and where the protocol can say so that this was all."""
+    try:
+        for at in range(0, len(stdin), _FRAME):
+            socket.send_binary(bytes([_STDIN]) + stdin[at : at + _FRAME])
+        if stdin and socket.getsubprotocol() == "v5.channel.k8s.io":
+            socket.send_binary(bytes([_CLOSE, _STDIN]))
+    except (OSError, websocket.WebSocketException):
+        return  # the command ended without reading it all: what it said is collected
 
 
 def _collect(socket: websocket.WebSocket, deadline: float, object: str, timeout_s: float) -> ExecResult:

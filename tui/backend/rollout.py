@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tui.backend.pods import containers, failures, is_ready, listed, new_pods, node_of, node_states, reason_of, selector
@@ -52,9 +53,12 @@ def wait(
     progress: Callable[[Rollout], None],
     cancelled: Callable[[], bool],
     failing_s: float = _FAILING_S,
+    replaced: Mapping[str, str] | None = None,
 ) -> Rollout:
     """Follow the DaemonSet until `generation` is out and available on every node.
 
+    With `replaced` (node -> name of the pod that was there) only until the controller has seen `generation` and each of
+    these nodes runs another, ready pod of the current template, whatever the others do.
     `progress` gets each new state. Returns the last state, with `done` False where `cancelled` said so.
     Raises DeadlineError with what is waited for, PartialError where the new pods fail for `failing_s`
     seconds, where the strategy is OnDelete, or where no node is to run the DaemonSet.
@@ -64,19 +68,23 @@ def wait(
     pods = _Pods(cluster, namespace, name)
     told: Rollout | None = None
     failing: dict[str, float] = {}
+    moving: dict[str, float] = {}
     try:
         while True:
             daemonset = follower.daemonset()
-            rollout = judge(daemonset, generation, pods.look(daemonset))
-            if rollout.done:
-                rollout = judge(daemonset, generation, pods.look(daemonset, fresh=True))
+            rollout = _look(daemonset, generation, pods, replaced)
+            moving = _moving_since(moving, rollout.pods)
+            rollout = _with_slowest(rollout, moving)
             if rollout != told:
                 progress(rollout)
                 told = rollout
             if rollout.done:
                 return rollout
-            _refuse_endless(daemonset, generation, rollout)
+            if replaced is None:
+                _refuse_endless(daemonset, generation, rollout)
             failing = _failing_since(failing, pods.found, daemonset)
+            if replaced is not None:
+                failing = {pod: since for pod, since in failing.items() if pods.node(pod) in replaced}
             _refuse_failing(failing, pods, failing_s)
             if cancelled():
                 return rollout
@@ -99,6 +107,60 @@ def judge(daemonset: Object, generation: int, pods: Mapping[str, str]) -> Rollou
         return Rollout(desired, 0, int(status.get("numberAvailable", 0)), False, dict(pods))
     updated, available = int(status.get("updatedNumberScheduled", 0)), int(status.get("numberAvailable", 0))
     return Rollout(desired, updated, available, 0 < desired == updated == available, dict(pods))
+
+
+def judge_nodes(daemonset: Object, generation: int, pods: Sequence[Object], replaced: Mapping[str, str]) -> Rollout:
+    """How far the nodes of `replaced` (node -> name of the pod that was there) have another, ready pod.
+
+    A pod counts as new where it has the current template and another name, for names are not used again: one that was
+    made before the controller saw `generation` would be of the old template.
+    """
+    seen = int((daemonset.get("status") or {}).get("observedGeneration", 0)) >= generation
+    current = new_pods(pods, daemonset)
+    states: dict[str, str] = {}
+    updated = available = 0
+    for node, old in sorted(replaced.items()):
+        here = [pod for pod in pods if node_of(pod) == node]
+        new = [
+            pod
+            for pod in here
+            if pod["metadata"]["name"] != old
+            and pod["metadata"]["name"] in current
+            and not pod["metadata"].get("deletionTimestamp")
+        ]
+        updated += bool(new)
+        available += bool(new) and is_ready(new[-1])
+        if new:
+            states[node] = _("ready") if is_ready(new[-1]) else reason_of(new[-1])
+        else:
+            states[node] = _("stopping") if here else _("no pod yet")
+    return Rollout(len(replaced), updated, available, seen and len(replaced) == available, states)
+
+
+def _look(daemonset: Object, generation: int, pods: _Pods, replaced: Mapping[str, str] | None) -> Rollout:
+    """How far it is now; that it is done is believed only of pods that were listed after it was seen."""
+    for fresh in (False, True):
+        states = pods.look(daemonset, fresh=fresh)
+        if replaced is None:
+            rollout = judge(daemonset, generation, states)
+        else:
+            rollout = judge_nodes(daemonset, generation, pods.found, replaced)
+        if not rollout.done:
+            return rollout
+    return rollout
+
+
+def _moving_since(before: Mapping[str, float], pods: Mapping[str, str]) -> dict[str, float]:
+    """Nodes whose pod is neither ready nor waits for its turn, each with the time when that was first seen."""
+    resting = (_("ready"), _("waits for its turn"))
+    return {node: before.get(node, time.monotonic()) for node, text in pods.items() if text not in resting}
+
+
+def _with_slowest(rollout: Rollout, moving: Mapping[str, float]) -> Rollout:
+    if not moving:
+        return rollout
+    node = min(moving, key=lambda name: (moving[name], name))
+    return replace(rollout, slowest=node, slowest_s=time.monotonic() - moving[node])
 
 
 class _Follower:
@@ -225,6 +287,10 @@ class _Pods:
         ]
         self._states = node_states(self.found, daemonset)
         return self._states
+
+    def node(self, name: str) -> str:
+        """The node of the pod of this name."""
+        return next((node_of(pod) for pod in self.found if pod["metadata"]["name"] == name), "")
 
     def explained(self, rollout: Rollout) -> list[str]:
         """ "node: reason" of the nodes that wait, the first few with the kubelet's last warning.

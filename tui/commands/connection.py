@@ -126,6 +126,11 @@ def consent(options: argparse.Namespace, question: str) -> None:
         raise RefusedError(
             _("Nothing was changed: there is nobody to ask."), remedy=_("Give --yes to go on without being asked.")
         )
-    print(question, end=" ", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes", "是"):
+    if not agreed(question):
         raise RefusedError(_("Nothing was changed."))
+
+
+def agreed(question: str) -> bool:
+    """Ask once on the terminal."""
+    print(question, end=" ", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes", "是")

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from tui.commands.connection import (
     Connection,
+    agreed,
     connect,
     consent,
     datakit,
@@ -22,17 +23,19 @@ from tui.commands.connection import (
     studio,
     studio_settings,
 )
-from tui.core import actions, reports
+from tui.core import actions, canary, proof, reports
 from tui.core import answers as answers_file
 from tui.core import mesh as istio
 from tui.core import undo as undoing
 from tui.core.answers import Answers
+from tui.core.checks.facts import Facts
 from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, WizardError
-from tui.core.plan import NOT_COMPARED, make_plan
+from tui.core.plan import NOT_COMPARED, Plan, make_plan
 from tui.core.ports import CONFIG_MAP, Cluster
 from tui.core.proposal import istio_notes, propose
 from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
-from tui.core.survey import CONFIG_MAP_NAME, cluster_uid, survey
+from tui.core.rollout import RolloutOptions, going_on
+from tui.core.survey import CONFIG_MAP_NAME, Survey, cluster_uid, survey
 from tui.core.topology import consequence
 from tui.core.undo_elsewhere import without_receipt
 from tui.core.view_writes import plan_undo_views
@@ -81,16 +84,23 @@ def plan(options: argparse.Namespace) -> int:
     connection = connect(options, given.cluster.context)
     found = studio(connection.backend, studio_settings(options, given), given)
     look = survey(connection.cluster, datakit(options, connection, given))
-    _tell_unfinished(look.uid, look.datakit.namespace)
-    made = make_plan(connection.cluster, look, given, found)
+    left = _tell_unfinished(look.uid, look.datakit.namespace)
+    made = make_plan(connection.cluster, look, given, found, rollout=_rollout(options, left))
+    document = reports.plan_document(made)
+    if options.output == "text":
+        sys.stdout.write(reports.plan_text(made))
+        sys.stdout.flush()
+    if options.prove:
+        proved = proof.prove(connection.backend, connection.cluster, look, made.conf)
+        document["proof"] = proof.document(proved)
+        if options.output == "text":
+            print("\n".join(proof.told(proved)))
     if options.output == "json":
-        print(json.dumps(reports.plan_document(made), ensure_ascii=False, indent=1))
+        print(json.dumps(document, ensure_ascii=False, indent=1))
     elif options.output == "yaml":
         import yaml
 
-        yaml.safe_dump(reports.plan_document(made), sys.stdout, allow_unicode=True, sort_keys=False)
-    else:
-        sys.stdout.write(reports.plan_text(made))
+        yaml.safe_dump(document, sys.stdout, allow_unicode=True, sort_keys=False)
     return Exit.DECIDED_AGAINST if made.has_changes else Exit.OK
 
 
@@ -104,10 +114,13 @@ def apply(options: argparse.Namespace) -> int:
     else:
         given = replace(given, views=replace(given.views, create=()))
     look = survey(connection.cluster, datakit(options, connection, given))
-    _tell_unfinished(look.uid, look.datakit.namespace)
-    made = make_plan(
-        connection.cluster, look, given, client, forced=options.force_field, overwrite=options.overwrite_view
-    )
+    left = _tell_unfinished(look.uid, look.datakit.namespace)
+
+    def planned(look: Survey, how: RolloutOptions) -> Plan:
+        forced, overwrite = options.force_field, options.overwrite_view
+        return make_plan(connection.cluster, look, given, client, forced=forced, overwrite=overwrite, rollout=how)
+
+    made = planned(look, _rollout(options, left))
     if any(view.verb == NOT_COMPARED for view in made.views):
         raise RefusedError(
             _("The answers ask for views, and no API key was given."),
@@ -117,15 +130,42 @@ def apply(options: argparse.Namespace) -> int:
     say(reports.plan_text(made).rstrip("\n"))
     if made.has_changes and not made.blockers():
         consent(options, _("Apply this? [y/N]"))
-    receipt = _in_thread(
-        lambda cancelled: actions.apply(
-            connection.cluster, made, client, store(), on_event=_narrate, cancelled=cancelled
-        )
+    facts = Facts(
+        connection.backend,
+        connection.cluster,
+        namespace=look.datakit.namespace,
+        daemonset=look.datakit.name,
+        studio=client or studio(connection.backend, studio_settings(options, given), given),
     )
+
+    def carry_out(plan: Plan, go_on: canary.GoOn) -> Receipt:
+        return _in_thread(
+            lambda cancelled: actions.apply(
+                connection.cluster,
+                plan,
+                client,
+                store(),
+                on_event=_narrate,
+                cancelled=cancelled,
+                look=lambda node: canary.wait_series(facts, node, cancelled=cancelled),
+                go_on=go_on,
+            )
+        )
+
+    # A person is asked whether the others follow; without one they do where the series were seen.
+    receipt = carry_out(made, canary.when_arrived if options.yes else canary.never)
+    if receipt.held and not options.yes and agreed(_("Go on with the other nodes? [y/N]")):
+        look = survey(connection.cluster, datakit(options, connection, given))
+        receipt = carry_out(planned(look, RolloutOptions()), canary.always)
     say(reports.receipt_text(receipt).rstrip("\n"))
     if receipt.path:
         print(receipt.path)
-    return Exit.OK
+    return Exit.PARTIAL if receipt.held else Exit.OK
+
+
+def _rollout(options: argparse.Namespace, left: Receipt | None) -> RolloutOptions:
+    """How the change is to come out. What goes on with an apply that was broken off does so in that one's way."""
+    return going_on(RolloutOptions(options.one_node_first, options.only_etcd_nodes, options.delete_pods), left)
 
 
 def undo(options: argparse.Namespace) -> int:
@@ -146,6 +186,9 @@ def undo(options: argparse.Namespace) -> int:
             say(note)
     for note in notes:
         say(note)
+    for pod in receipt.pods:
+        if pod.state != UNDONE and not pod.template:
+            say(_("pod on {node}: deleted, so that a new one reads the former text").format(node=pod.node))
     found = studio_settings(options)
     if not found.endpoint and receipt.endpoint:
         found = replace(found, endpoint=receipt.endpoint)
@@ -210,14 +253,15 @@ def _to_undo(options: argparse.Namespace, connection: Connection) -> tuple[Recei
     return made, [_("There is no receipt here: everything that this tool added is removed."), *notes]
 
 
-def _tell_unfinished(uid: str, namespace: str) -> None:
+def _tell_unfinished(uid: str, namespace: str) -> Receipt | None:
     """Say what an apply or undo that was broken off has done, and how to go on."""
     left = unfinished(store(), uid, namespace)
     if left is None:
-        return
+        return None
     say(_("What was begun at {time} is not finished:").format(time=left.started))
     say(reports.receipt_text(left).rstrip("\n"))
     say(_("`apply` goes on with it, `undo` takes it back."))
+    return left
 
 
 def _narrate(event: actions.Event) -> None:
@@ -259,7 +303,7 @@ def _in_thread(work: Callable[[Callable[[], bool]], T]) -> T:
         raise CancelledError(
             _("Interrupted. The receipt says how far it came; what was on its way may still have arrived."),
             object=str(store().folder),
-            remedy=_("Run plan to see what is there now, or undo."),
+            remedy=_("Run the same again: it changes nothing twice, and watches on. Or take it back with undo."),
         ) from None
     if outcome.error is not None:
         raise outcome.error

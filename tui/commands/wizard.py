@@ -30,6 +30,8 @@ def lab(options: argparse.Namespace) -> int:
     """Run the practice lab in this process until it is told to stop, or change a fault of the one that runs."""
     if options.lab_action == "fault":
         return _change_fault(options)
+    if options.lab_action == "traffic":
+        return _change_traffic(options)
     from tui.lab.main import LabOptions, run
 
     return run(
@@ -49,6 +51,26 @@ def lab(options: argparse.Namespace) -> int:
             output=options.output,
         )
     )
+
+
+def _change_traffic(options: argparse.Namespace) -> int:
+    """Start, stop or shift the requests to a running lab's mesh; says on stdout how they stand."""
+    from tui.lab import control
+
+    if (options.change == "shift") is not bool(options.weights):
+        raise UsageError(_("`shift` takes weights, `start` and `stop` take none."), remedy=_("Write them like 90:10."))
+    folder = control.find_lab(options.lab or options.kubeconfig or "")
+    if options.change == "shift":
+        answer = control.ask(folder, "shift", options.weights)
+    else:
+        answer = control.ask(folder, "traffic", options.change)
+    if options.output == "json":
+        print(json.dumps(answer))
+        return Exit.OK
+    shares = " ".join(f"{version}:{weight}" for version, weight in answer["weights"].items())
+    template = _("Requests come in, reviews gets {shares}.") if answer["running"] else _("No requests come in.")
+    print(template.format(shares=shares))
+    return Exit.OK
 
 
 def _change_fault(options: argparse.Namespace) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tui.core.changes import Change
 from tui.core.diff import yaml_lines
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import Change, Plan
+from tui.core.plan import Plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Object
 from tui.core.survey import CONFIG_MAP_NAME
 from tui.i18n import _

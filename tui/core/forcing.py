@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.core import fields
+from tui.core.changes import Change
 from tui.core.errors import FieldConflict
-from tui.core.plan import Change, Plan
+from tui.core.plan import Plan
 from tui.core.receipts import overwrite
 from tui.i18n import _
 

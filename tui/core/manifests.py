@@ -5,6 +5,7 @@ What an apply leaves out is removed, so all that we own of an object is in one b
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import posixpath
@@ -19,6 +20,8 @@ from tui.i18n import _
 
 # Named after the first conf that was mounted; another name would roll the pods of every installation once more.
 HASH_ANNOTATION = "datakit-wizard/etcd-conf-sha256"
+# On the DaemonSet itself, where it restarts nothing: the hash of confs that were brought to etcd's nodes alone.
+APPLIED_ANNOTATION = "datakit-wizard/applied-conf-sha256"
 # A ConfigMap may hold 1 MiB (kube-apiserver: "may not be more than 1048576 bytes").
 CONFIG_MAP_LIMIT = 1_048_576
 
@@ -174,7 +177,34 @@ def daemon_set_body(datakit: DataKit, desired: Desired) -> Object:
         "kind": "DaemonSet",
         "metadata": {"name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"]},
     }
-    return {**body, "spec": {"template": template}} if template else body
+    body = {**body, "spec": {"template": template}} if template else body
+    # Confs that are out already without a change of the template stay so: their hash would restart every pod.
+    return keeping_template(body, live) if desired.confs and applied_hash(live) == conf_hash(desired.confs) else body
+
+
+def template_hash(daemon_set: Object) -> str:
+    """The hash of the confs in the pod template of a DaemonSet, or of the body of one; "" where it has none."""
+    template = daemon_set.get("spec", {}).get("template", {})
+    return str(((template.get("metadata") or {}).get("annotations") or {}).get(HASH_ANNOTATION, ""))
+
+
+def applied_hash(daemon_set: Object) -> str:
+    """The hash of confs that were brought out without changing the template, "" where they came with the template."""
+    return str((daemon_set["metadata"].get("annotations") or {}).get(APPLIED_ANNOTATION, ""))
+
+
+def keeping_template(body: Object, live: Object) -> Object:
+    """The body with the template's hash as it is, and that of the confs on the DaemonSet itself, which `plan` compares.
+
+    Where one of them has no hash, or both have the same, the body stays as it is.
+    """
+    there, wanted = template_hash(live), template_hash(body)
+    if not there or not wanted or there == wanted:
+        return body
+    made = copy.deepcopy(body)
+    made["metadata"]["annotations"] = {APPLIED_ANNOTATION: wanted}
+    made["spec"]["template"]["metadata"]["annotations"][HASH_ANNOTATION] = there
+    return made
 
 
 def conf_hash(confs: Sequence[ConfFile]) -> str:

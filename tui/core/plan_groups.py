@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from tui.core.plan import CREATE, SAME, Change, Plan
+from tui.core.changes import CREATE, SAME, Change
+from tui.core.plan import Plan
 from tui.core.ports import DEPLOYMENT
 from tui.i18n import _, ngettext
 

@@ -108,13 +108,18 @@ class ExecResult:
 
 @dataclass(frozen=True)
 class Rollout:
-    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason")."""
+    """How far a DaemonSet's rollout is: counts of nodes, and what each node's pod does ("node: reason").
+
+    `slowest` is the node whose pod has been on its way for longest, "" for none, and `slowest_s` for how many seconds.
+    """
 
     desired: int
     updated: int
     available: int
     done: bool
     pods: Mapping[str, str] = field(default_factory=dict)
+    slowest: str = ""
+    slowest_s: float = field(default=0.0, compare=False)
 
 
 class Cluster(Protocol):
@@ -178,12 +183,24 @@ class Cluster(Protocol):
         deadline_s: float,
         progress: Callable[[Rollout], None],
         cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
     ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for."""
+        """Follow the DaemonSet until `generation` is out everywhere. Raises DeadlineError with what it waits for.
+
+        With `replaced` (node -> name of the pod that was there) only until each of these nodes runs another, ready pod
+        of the current template; {} waits until the controller has seen `generation`.
+        """
         ...
 
     def exec(
-        self, namespace: str, pod: str, container: str, argv: Sequence[str], *, timeout_s: float = 40
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
     ) -> ExecResult:
         """Run a command in a container. A command that exits with a status is no error here."""
         ...
@@ -242,6 +259,14 @@ class Agent(Protocol):
 
     def file(self, path: str) -> bytes | None:
         """A file inside the container; None where it does not exist or is a directory."""
+        ...
+
+    def access(self, path: str) -> bool | None:
+        """Whether the agent can read a file; None where there is none."""
+        ...
+
+    def debug(self, conf: str, *, seconds: float) -> str:
+        """What the agent itself prints of a conf that is not in place: line protocol and counts. Nothing is sent."""
         ...
 
     def scrape(self, url: str, *, ca: str = "", cert: str = "", key: str = "") -> Scrape:

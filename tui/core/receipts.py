@@ -34,8 +34,9 @@ SAME = "same"  # nothing differed, nothing was sent
 
 
 WAITING, ROLLED_OUT = "waiting", "done"  # a DaemonSet's rollout, as far as it was watched
+HELD = "held"  # one node has it, the others wait for the word to go on
 
-__all__ = ["Overwrite", "Receipt", "Step", "Store", "ViewStep", "load", "strike_secrets"]
+__all__ = ["Overwrite", "PodStep", "Receipt", "Step", "Store", "ViewStep", "load", "strike_secrets"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Step:
 
     `ours_before` is what our field manager owned before (None: nothing); its values at the paths in `withheld` held
     secrets and are struck out. `wrote` holds a digest of each field that we wrote, by path; it tells another wizard's
-    apply from ours. `rollout` is "", "waiting" or "done".
+    apply from ours. `rollout` is "", "waiting", "held" or "done".
     """
 
     api_version: str
@@ -119,6 +120,24 @@ class ViewStep:
 
 
 @dataclass(frozen=True)
+class PodStep:
+    """One DataKit pod that an apply deletes so that a new one comes: the node, and the pod's name and uid.
+
+    `before` is the uid of the pod that was there before the first apply of this receipt. `template` says that it gets
+    a changed pod template, not a changed conf alone: undoing that is the rollout's work.
+    `message` tells what was seen of the new pod.
+    """
+
+    node: str
+    name: str
+    uid: str
+    before: str
+    state: str = PENDING
+    template: bool = False
+    message: str = ""
+
+
+@dataclass(frozen=True)
 class Receipt:
     """What one apply did, in order; `path` is where it is kept and is not part of the file."""
 
@@ -134,19 +153,26 @@ class Receipt:
     finished: str = ""
     undone: str = ""
     steps: tuple[Step, ...] = ()
+    pods: tuple[PodStep, ...] = ()
     views: tuple[ViewStep, ...] = ()
     path: Path | None = field(default=None, compare=False)
 
     @property
     def states(self) -> list[str]:
-        """The state of every step and view, in order."""
-        return [*(step.state for step in self.steps), *(view.state for view in self.views)]
+        """The state of every step, pod and view, in order."""
+        steps: tuple[Step | PodStep | ViewStep, ...] = (*self.steps, *self.pods, *self.views)
+        return [step.state for step in steps]
 
     @property
     def complete(self) -> bool:
         """Whether everything that was meant to be done is done, rollouts included."""
         done = all(state in (WRITTEN, SAME) for state in self.states)
-        return done and not any(step.rollout == WAITING for step in self.steps)
+        return done and not any(step.rollout in (WAITING, HELD) for step in self.steps)
+
+    @property
+    def held(self) -> bool:
+        """Whether one node has the change and the others wait for the word to go on."""
+        return any(step.rollout == HELD for step in self.steps)
 
     @property
     def changed_anything(self) -> bool:
@@ -160,6 +186,10 @@ class Receipt:
     def with_step(self, step: Step) -> Receipt:
         """This receipt with the step of the same object replaced, or added at the end."""
         return replace(self, steps=_put(self.steps, step, lambda s: (s.kind, s.namespace, s.name)))
+
+    def with_pod(self, pod: PodStep) -> Receipt:
+        """This receipt with the pod of the same node replaced, or added at the end."""
+        return replace(self, pods=_put(self.pods, pod, lambda p: p.node))
 
     def with_view(self, view: ViewStep) -> Receipt:
         """This receipt with the step of the same dashboard replaced, or added at the end."""
@@ -337,10 +367,11 @@ def load(path: Path) -> Receipt:
         content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content.get("schema") != SCHEMA:
             raise ValueError(f"schema {content.get('schema')!r}")
-        known = {key: value for key, value in content.items() if key not in ("schema", "steps", "views")}
+        known = {key: value for key, value in content.items() if key not in ("schema", "steps", "pods", "views")}
         steps = tuple(_step(step) for step in content["steps"])
+        pods = tuple(PodStep(**pod) for pod in content.get("pods", ()))
         views = tuple(ViewStep(**view) for view in content["views"])
-        return Receipt(**known, steps=steps, views=views, path=path)
+        return Receipt(**known, steps=steps, pods=pods, views=views, path=path)
     except OSError as error:
         raise UsageError(
             _("The receipt cannot be read."),

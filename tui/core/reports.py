@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
+from tui.core.changes import SAME
 from tui.core.checks.model import INFO, REQUIRED, Report, Result
-from tui.core.plan import SAME, Plan, ViewChange
+from tui.core.plan import Plan, ViewChange
 from tui.core.plan_groups import groups, overview
-from tui.core.receipts import Receipt
+from tui.core.receipts import PodStep, Receipt
 from tui.core.view_writes import ViewUndo
 from tui.i18n import N_, _, ngettext
 
@@ -205,11 +206,17 @@ def plan_text(plan: Plan) -> str:
     for view in plan.views:
         lines += view_lines(view, overwrite=view.key in plan.overwrite)
     lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
+    lines += [
+        _("deleted by this tool: pod {name} on {node}").format(name=pod.name, node=pod.node)
+        for pod in plan.rollout.pods
+    ]
     lines += [_("Left out: {what}").format(what=one) for one in plan.left_out]
     lines += list(plan.notes)
     if any(change.alone for change in plan.changes):
         lines += ["", _("In all:"), *(f"  {text}" for text in overview(plan))]
     lines.append(plan.cost)
+    if plan.rollout.may_be_few and not plan.rollout.pods:
+        lines.append(_("Only the text of etcd.conf changes: with --only-etcd-nodes the other nodes keep their pods."))
     return "\n".join(lines) + "\n"
 
 
@@ -288,6 +295,12 @@ def plan_document(plan: Plan) -> dict[str, object]:
             }
             for view in plan.views
         ],
+        "rollout": {
+            "restarts": plan.rollout.restarts,
+            "first": plan.rollout.first,
+            "held": plan.rollout.held,
+            "deleted_pods": [{"node": pod.node, "pod": pod.name} for pod in plan.rollout.pods],
+        },
         "rights": [{"access": str(access), "granted": granted} for access, granted in plan.rights],
         "blockers": plan.blockers(),
         "left_out": [{"object": one.title, "why": one.why, "remedy": one.remedy} for one in plan.left_out],
@@ -299,6 +312,11 @@ def plan_document(plan: Plan) -> dict[str, object]:
 def receipt_text(receipt: Receipt) -> str:
     """What a receipt says was done, one line an object."""
     lines = [f"{step.kind} {step.namespace}/{step.name}: {_(STATES[step.state])}" for step in receipt.steps]
+    lines += [_pod_line(pod) for pod in receipt.pods]
+    if receipt.held:
+        lines.append(_("The rollout is held: one node has the change, the others wait for the word to go on."))
+    elif any(step.rollout == "waiting" for step in receipt.steps):
+        lines.append(_("The rollout was not watched to its end."))
     for view in receipt.views:
         told = _(STATES[view.state]) + (f" ({view.message})" if view.message else "")
         lines.append(_("View {name}: {verb}").format(name=view.name, verb=told))
@@ -307,6 +325,14 @@ def receipt_text(receipt: Receipt) -> str:
     if receipt.path:
         lines.append(_("Receipt: {path}").format(path=receipt.path))
     return "\n".join(lines) + "\n"
+
+
+def _pod_line(pod: PodStep) -> str:
+    """What became of a pod that we delete so that a new one comes; the right to `delete pods` was asked for it."""
+    told = {"written": N_("restarted (pod {name} was deleted)"), "undone": N_("back to what it had")}
+    text = _(told.get(pod.state, N_("to be restarted (pod {name})"))).format(name=pod.name)
+    line = _("DataKit on {node}: {what}").format(node=pod.node, what=text)
+    return f"{line}; {pod.message}" if pod.message else line
 
 
 STATES = {

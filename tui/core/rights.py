@@ -35,6 +35,8 @@ def role(namespace: str, *, verify_only: bool = False, account: str = "") -> str
                 "verbs": ["patch", "delete"],
             },
         )
+        # For one node first, and for a new text on etcd's nodes alone: without it the controller rolls all nodes.
+        rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]})
     looking: list[dict[str, Any]] = [
         {"apiGroups": [""], "resources": ["nodes", "namespaces"], "verbs": ["get", "list"]},
         {

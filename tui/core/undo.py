@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tui.core import fields
+from tui.core import canary, fields, hold
 from tui.core import views as view_catalogue
 from tui.core.diff import object_diff
 from tui.core.errors import (
@@ -247,7 +247,8 @@ def undo(
     on_event: OnEvent,
     cancelled: Cancelled = never,
 ) -> Receipt:
-    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, then views; foreign changes survive.
+    """Play a receipt backwards: DaemonSet, its rollout, the ConfigMap key, the pods that only its text was brought to,
+    then views; foreign changes survive.
 
     A dashboard that a person changed since is left unless `overwrite` has its key; the receipt stays open for it.
     Raises UsageError (another cluster, undone already), PartialError with what is left (say: views without a key).
@@ -269,6 +270,8 @@ def undo(
                 stop_if(cancelled)
                 assert cluster is not None  # there are no steps without
                 _undo_step(cluster, item, journal, on_event, cancelled)
+            if cluster is not None:
+                _restart_pods(cluster, journal, on_event, cancelled)
             items = plan_undo_views(studio, receipt)
             left = undo_views(items, studio, journal, overwrite=overwrite, on_event=on_event, cancelled=cancelled)
         except WizardError as error:
@@ -340,7 +343,7 @@ def _write(cluster: Cluster, kind: Kind, item: Undo) -> Object | None:
     for attempt in range(STALE_RETRIES + 1):
         assert item.live is not None
         try:
-            live = _restore(cluster, kind, item)
+            live = _restore(cluster, kind, item, _template_first(cluster, kind, item))
             held = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
             body = {**item.body, "metadata": held}
             applied = cluster.apply(kind, step.namespace, step.name, body, manager=FIELD_MANAGER, dry_run=False)
@@ -376,9 +379,19 @@ def _same_for_us(one: Undo, other: Undo) -> bool:
     )
 
 
-def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
-    """Write the forced values back under their old managers, and return the object as it is then."""
+def _template_first(cluster: Cluster, kind: Kind, item: Undo) -> Object:
+    """The object, which goes back to its former template while its rollout is held still: else what is given back
+    first would let the new one roll for a moment."""
     live: Object = item.live or {}
+    if kind != DAEMON_SET or not any(path == hold.PATH for path, _old in item.restores):
+        return live
+    body = hold.holding(item.body)
+    body["metadata"] = {**item.body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}
+    return cluster.apply(kind, item.step.namespace, item.step.name, body, manager=FIELD_MANAGER, dry_run=False).object
+
+
+def _restore(cluster: Cluster, kind: Kind, item: Undo, live: Object) -> Object:
+    """Write the forced values back under their old managers, and return the object as it is then."""
     by_manager: dict[str, list[tuple[fields.Path, Any]]] = {}
     for path, field in item.restores:
         by_manager.setdefault(field.manager, []).append((path, field.old))
@@ -387,6 +400,28 @@ def _restore(cluster: Cluster, kind: Kind, item: Undo) -> Object:
         body = fields.partial({"metadata": metadata}, values)
         live = cluster.patch(kind, item.step.namespace, item.step.name, body, manager=manager, dry_run=False).object
     return live
+
+
+def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancelled: Cancelled) -> None:
+    """Restart the pods that got what is undone now and would not go back by themselves: the conf's text is mounted
+    once, and under OnDelete the template too."""
+    receipt = journal.receipt
+    todo = [pod for pod in receipt.pods if pod.state != UNDONE]
+    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if todo else None
+    if live is None:
+        return
+    rolled = hold.strategy(live) != hold.ON_DELETE
+    there = canary.pods_there(cluster, live, {pod.node for pod in todo})
+    for pod in todo:
+        name, uid = there.get(pod.node, ("", ""))
+        if (rolled and pod.template) or not name or uid == pod.before:
+            journal.pod(replace(pod, state=UNDONE))
+            continue
+        stop_if(cancelled)
+        if pod.state != UNDOING:
+            pod = replace(pod, state=UNDOING, name=name, uid=uid)
+            journal.pod(pod)
+        canary.restart(cluster, live, pod, journal, on_event, cancelled, done=UNDONE)
 
 
 def _generation(obj: Object) -> int:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from tui.core.changes import SAME, Change
 from tui.core.errors import CancelledError, DeadlineError, NotFoundError, UnreachableError, WizardError
 from tui.core.istio_targets import LeftOut
-from tui.core.plan import SAME, WORKLOADS_AT_ONCE, Change
+from tui.core.plan import WORKLOADS_AT_ONCE
 from tui.core.ports import DEPLOYMENT, Cluster, Object
 from tui.core.receipts import ROLLED_OUT, WRITTEN
 from tui.core.writes import (
@@ -121,7 +122,7 @@ def follow(
             raise CancelledError(
                 _("Stopped while the pods restart; the rollout goes on in the cluster."),
                 object=", ".join(pending),
-                remedy=_("apply again resumes watching it."),
+                remedy=_("Run the same apply again: it changes nothing twice, and watches on."),
             )
         if pending and time.monotonic() >= end:
             stuck += [

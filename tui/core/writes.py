@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from tui.core import hold
+from tui.core.changes import SAME, Change, dry_run
 from tui.core.errors import (
     CancelledError,
     DeadlineError,
@@ -16,14 +18,15 @@ from tui.core.errors import (
     WizardError,
 )
 from tui.core.ownership import FIELD_MANAGER, owned
-from tui.core.plan import SAME, Change, dry_run
-from tui.core.ports import Applied, Cluster, Kind, Object, Rollout
+from tui.core.ports import DAEMON_SET, Applied, Cluster, Kind, Object, Rollout
 from tui.core.receipts import (
     FAILED,
+    HELD,
     ROLLED_OUT,
     UNKNOWN,
     WAITING,
     WRITTEN,
+    PodStep,
     Receipt,
     Step,
     Store,
@@ -75,6 +78,9 @@ class Journal:
     def step(self, step: Step) -> None:
         self.save(self.receipt.with_step(step))
 
+    def pod(self, pod: PodStep) -> None:
+        self.save(self.receipt.with_pod(pod))
+
     def view(self, view: ViewStep) -> None:
         self.save(self.receipt.with_view(view))
 
@@ -99,13 +105,13 @@ def write(cluster: Cluster, change: Change, journal: Journal, on_event: OnEvent)
     step = _begun(change, journal.receipt.step_of(change.kind.kind, change.namespace, change.name))
     journal.step(step)
     try:
-        applied = _apply_reviewed(cluster, change)
+        applied = _release(cluster, change, step) if _releases(change) else _apply_reviewed(cluster, change)
     except (DeadlineError, UnreachableError) as error:
         applied = _look_again(cluster, change, step, journal, error)
     except WizardError as error:
         journal.step(replace(step, state=FAILED, message=error.what))
         raise
-    journal.step(_written(step, applied.object, rollout=WAITING if change.rolls else ""))
+    journal.step(_written(step, applied.object, rollout=_rollout(change)))
     on_event(Event(change.title, _("written")))
     for warning in applied.warnings:
         on_event(Event(change.title, _("warning: {text}").format(text=warning)))
@@ -114,6 +120,13 @@ def write(cluster: Cluster, change: Change, journal: Journal, on_event: OnEvent)
             Event(change.title, _("forced: {field}, which was {owner}'s").format(field=field.path, owner=field.manager))
         )
     return applied
+
+
+def _rollout(change: Change) -> str:
+    """What a receipt says of the rollout right after the change is written."""
+    if not change.rolls:
+        return ""
+    return HELD if hold.holds(change.body) else WAITING
 
 
 def _begun(change: Change, earlier: Step | None) -> Step:
@@ -178,11 +191,33 @@ def _look_again(cluster: Cluster, change: Change, step: Step, journal: Journal, 
     raise error
 
 
-def _apply_reviewed(cluster: Cluster, change: Change) -> Applied:
-    """Apply with the reviewed version; a stale one is retried only while a new dry run gives the approved diff."""
+def _releases(change: Change) -> bool:
+    """Whether the change lets go of a rollout that we hold."""
+    return (
+        change.kind == DAEMON_SET
+        and change.live is not None
+        and hold.is_ours(change.live)
+        and not hold.holds(change.body)
+    )
+
+
+def _release(cluster: Cluster, change: Change, step: Step) -> Applied:
+    """Let a held rollout go: first everything else, still held; then the strategy to its owner; then our fields
+    without it. So nothing rolls that is not whole, and the owner has its field back."""
+    applied = _apply_reviewed(cluster, change, hold.holding(change.body))
+    live = hold.give_back(cluster, applied.object, step.forced)
+    last = dry_run(cluster, change.kind, change.body, live)
+    return Applied(live, applied.warnings) if last.verb == SAME else _apply_reviewed(cluster, last)
+
+
+def _apply_reviewed(cluster: Cluster, change: Change, instead: Object | None = None) -> Applied:
+    """Apply with the reviewed version; a stale one is retried only while a new dry run gives the approved diff.
+
+    `instead` is sent in place of the change's body: the same, with the rollout held.
+    """
     live = change.live
     for _attempt in range(STALE_RETRIES):
-        body = change.body
+        body = change.body if instead is None else instead
         if live is not None:
             held = {"uid": live["metadata"]["uid"], "resourceVersion": live["metadata"]["resourceVersion"]}
             body = {**body, "metadata": {**body["metadata"], **held}}
@@ -218,7 +253,7 @@ def settle(change: Change, journal: Journal) -> Step | None:
     if owned(change.live) is None:
         step = replace(step, state=UNCHANGED, message="")
     else:
-        step = _written(step, change.live, rollout=WAITING if change.rolls else "")
+        step = _written(step, change.live, rollout=_rollout(change))
     journal.step(step)
     return step
 
@@ -234,33 +269,29 @@ def follow(
 ) -> None:
     """Follow the rollout of the generation that `daemon_set` has."""
     title = f"DaemonSet {namespace}/{name}"
-    spec = daemon_set["spec"]
-    if spec.get("updateStrategy", {}).get("type") == "OnDelete":
-        on_event(Event(title, _("The update strategy is OnDelete: delete the DataKit pods to bring the change out.")))
+    generation = daemon_set["metadata"]["generation"]
+    status = daemon_set.get("status", {})
+    if status.get("observedGeneration") and not status.get("desiredNumberScheduled"):
+        on_event(Event(title, _("No node is to run DataKit, so nothing restarts, and nothing collects.")))
         return
-    pods = max(1, daemon_set.get("status", {}).get("desiredNumberScheduled", 1))
+    if hold.strategy(daemon_set) == hold.ON_DELETE:
+        _tell_left(cluster, daemon_set, on_event, cancelled)
+        return
+    pods = max(1, status.get("desiredNumberScheduled", 1))
     rollout = cluster.wait_rollout(
         namespace,
         name,
-        daemon_set["metadata"]["generation"],
+        generation,
         # A lab's pods start fast, but its machine may be slow: never wait less than a minute.
         deadline_s=max(60.0, pods * ROLLOUT_SECONDS_PER_POD / time_scale),
-        progress=lambda state: on_event(
-            Event(
-                title,
-                _("{updated} of {desired} pods updated, {available} available").format(
-                    updated=state.updated, desired=state.desired, available=state.available
-                ),
-                state,
-            )
-        ),
+        progress=lambda state: on_event(Event(title, progress(state), state)),
         cancelled=cancelled,
     )
     if not rollout.done:
         raise CancelledError(
             _("Stopped while the pods restart; the rollout goes on in the cluster."),
             object=title,
-            remedy=_("apply again resumes watching it."),
+            remedy=_("Run the same apply again: it changes nothing twice, and watches on."),
             command=f"kubectl --context {cluster.context} -n {namespace} rollout status daemonset/{name}",
         )
 
@@ -270,6 +301,44 @@ def rolled_out(journal: Journal, change: Change) -> None:
     step = journal.receipt.step_of(change.kind.kind, change.namespace, change.name)
     if step is not None:
         journal.step(replace(step, rollout=ROLLED_OUT))
+
+
+def progress(state: Rollout) -> str:
+    """How far a rollout is, in one line, with the node that takes longest."""
+    text = _("{updated} of {desired} pods updated, {available} available").format(
+        updated=state.updated, desired=state.desired, available=state.available
+    )
+    if state.slowest:
+        what = state.pods.get(state.slowest, "")
+        text += "; " + _("slowest: {node}, {what}").format(node=state.slowest, what=what)
+    return text
+
+
+def _tell_left(cluster: Cluster, daemon_set: Object, on_event: OnEvent, cancelled: Cancelled) -> None:
+    """Say how many pods have the new template where the strategy leaves it to people to delete the others."""
+    metadata = daemon_set["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
+    seen = cluster.wait_rollout(
+        namespace,
+        name,
+        metadata["generation"],
+        deadline_s=60.0,
+        progress=lambda _state: None,
+        cancelled=cancelled,
+        replaced={},
+    )
+    if not seen.done:
+        return
+    status = cluster.get(DAEMON_SET, namespace, name).get("status", {})
+    on_event(
+        Event(
+            f"DaemonSet {namespace}/{name}",
+            _(
+                "The update strategy is OnDelete: {updated} of {desired} pods have the new template, each of the others"
+                " gets it when somebody deletes it."
+            ).format(updated=status.get("updatedNumberScheduled", 0), desired=status.get("desiredNumberScheduled", 0)),
+        )
+    )
 
 
 def partial(error: WizardError, receipt: Receipt) -> WizardError:

@@ -28,6 +28,7 @@ from tui.lab.container import Container
 from tui.lab.feeds import Counters, Feeder, Uploader
 from tui.lab.inputs import run as inputs
 from tui.lab.inputs import settings as input_settings
+from tui.lab.inputs.annotations import Annotations
 from tui.lab.inputs.machine import Machine
 from tui.lab.network import Network, NetworkError, Request, Response
 from tui.lab.prominput import PromInstance, Surroundings
@@ -77,6 +78,11 @@ class Agent:
         self._election_delay_s = election_delay_s
         self._uploader = Uploader(self.settings, network, self.counters, self.log, scale)
         self._tasks: list[asyncio.Task[None]] = []
+        self.annotations = Annotations(self._annotated, self.log, self.counters, scale)
+
+    def _annotated(self, prom: PromInput) -> PromInstance:
+        """The scrape that a pod's annotation asks for."""
+        return PromInstance("", prom, self._around(self._uploader, lambda each: False, self.counters))
 
     def start(self) -> None:
         """Read the conf files, open port 9529 and begin. Needs a running loop."""
@@ -109,7 +115,11 @@ class Agent:
                 given = input_settings.ContainerInput.read(self._container_conf, self.container.env)
             except ValueError as error:
                 self.log("ERROR", "config", "config/load_inputconf.go:110", f"load container input: {error}")
-        return [functools.partial(inputs.run, running, given, around, self._rng.random() * self._input_delay_s)]
+        delay_s = self._rng.random() * self._input_delay_s
+        jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [
+            functools.partial(inputs.run, running, given, around, delay_s, self.annotations.offer)
+        ]
+        return jobs if given is None else [*jobs, self.annotations.run]
 
     async def stop(self) -> None:
         """End as a killed process does: what was not sent is lost."""

@@ -144,6 +144,10 @@ def metrics(state: State) -> str:
         each = {"mode": "prom", "source": source}
         collected += [("_sum", each, counters.collected_points[source]), ("_count", each, count)]
     family("datakit_input_prom_collect_points", "summary", collected)
+    if counters.annotated:
+        each = {"name": "prom"}
+        offered = [("_sum", each, float(sum(counters.annotated))), ("_count", each, float(len(counters.annotated)))]
+        family("datakit_input_container_kubernetes_pod_annotation_prom_count", "summary", offered)
     family(
         "datakit_error_total",
         "counter",

@@ -24,6 +24,10 @@ class ClusterDNS:
         """Follow the Services until cancelled."""
         await self.services.run()
 
+    def count(self) -> int:
+        """How many Services there are."""
+        return len(self.services.objects)
+
     def find(self, host: str) -> Object | None:
         """The Service of a host, None where there is none of that name or address."""
         labels = host.rstrip(".").split(".")

@@ -331,6 +331,40 @@ def _ended(lines: Sequence[str], code: int) -> ExecResult:
     return ExecResult("".join(f"{line}\n" for line in lines).encode(), b"", code)
 
 
+async def _dd(shell: Shell, arguments: Sequence[str], stdin: bytes) -> ExecResult:
+    """`dd of=FILE bs=1 count=N`: stdin into a file, of which a mount that is read-only knows nothing."""
+    given = dict(word.partition("=")[::2] for word in arguments)
+    unknown = given.keys() - {"of", "bs", "count", "conv", "status"}
+    if unknown or not given.get("of") or not given.get("bs", "1").isdigit() or not given.get("count", "0").isdigit():
+        return _fail(1, "dd: only of=FILE bs=N count=N conv=excl status=none is known here")
+    path = given["of"]
+    most = int(given.get("bs", "512")) * int(given["count"]) if "count" in given else len(stdin)
+    real = shell.container.real(path)
+    try:
+        real.parent.mkdir(parents=path.startswith("/tmp/"), exist_ok=True)
+        with real.open("xb" if "excl" in given.get("conv", "") else "wb") as file:
+            file.write(stdin[:most])
+    except OSError as error:
+        return _fail(1, f"dd: failed to open '{path}': {_reason(error)}")
+    return _ok()
+
+
+async def _rm(shell: Shell, arguments: Sequence[str], stdin: bytes) -> ExecResult:
+    options, operands, unknown = _options(arguments, "f")
+    if unknown:
+        return _fail(1, f"rm: invalid option -- '{unknown}'")
+    errors = []
+    for path in operands:
+        try:
+            shell.container.real(path).unlink()
+        except FileNotFoundError as error:
+            if "f" not in options:
+                errors.append(f"rm: cannot remove '{path}': {_reason(error)}\n")
+        except OSError as error:
+            errors.append(f"rm: cannot remove '{path}': {_reason(error)}\n")
+    return ExecResult(b"", "".join(errors).encode(), 1 if errors else 0)
+
+
 async def _curl(shell: Shell, arguments: Sequence[str], stdin: bytes) -> ExecResult:
     return await curl(shell.container, shell.network, arguments, stdin)
 
@@ -339,10 +373,12 @@ _COMMANDS: dict[str, Command] = {
     "cat": _cat,
     "curl": _curl,
     "datakit": _datakit,
+    "dd": _dd,
     "env": _env,
     "grep": _grep,
     "ls": _ls,
     "printenv": _env,
+    "rm": _rm,
     "stat": _stat,
     "tail": _tail,
     "test": _test,

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from aiohttp import web
@@ -140,9 +141,8 @@ def find_lab(folder: str) -> Path:
 def ask(folder: Path, verb: str, name: str) -> dict[str, Any]:
     """Ask a running lab; returns its answer. Raises WizardError with the lab's own words, or UnreachableError."""
     known = json.loads((folder / FILE).read_text())
-    request = urllib.request.Request(
-        f"{known['url']}/{verb}/{name}", method="POST", headers={"Authorization": f"Bearer {known['token']}"}
-    )
+    url = f"{known['url']}/{verb}/{quote(name, safe='')}"
+    request = urllib.request.Request(url, method="POST", headers={"Authorization": f"Bearer {known['token']}"})
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=_ANSWER_S) as answer:

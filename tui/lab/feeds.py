@@ -38,6 +38,7 @@ class Counters:
     collected: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     collected_points: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     errors: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    annotated: list[int] = field(default_factory=list)  # scrapes that pods asked for, at each hand-over
     paused: int = 0
     resumed: int = 0
 
@@ -81,7 +82,8 @@ class Uploader:
         while True:
             await self._more.wait()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), _FLUSH_S / self._scale)
+                async with asyncio.timeout(_FLUSH_S / self._scale):  # Python 3.11's wait_for can lose a cancellation
+                    await self._full.wait()
             self._full.clear()
             self._more.clear()
             points = list(self._waiting)

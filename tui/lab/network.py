@@ -217,7 +217,8 @@ class Network:
             loopback = parts.hostname in _LOOPBACK_NAMES or parts.hostname.startswith("127.")
             request = Request(method, path, parts.query, dict(headers or {}), body, loopback)
             try:
-                return await asyncio.wait_for(endpoint(request), timeout_s)
+                async with asyncio.timeout(timeout_s):  # Python 3.11's wait_for can lose a cancellation
+                    return await endpoint(request)
             except TimeoutError:
                 raise NetworkError("timeout", "context deadline exceeded") from None
         real = f"{'http' if endpoint.plain else parts.scheme}://{endpoint.host}:{endpoint.port}{path}"

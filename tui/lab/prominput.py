@@ -20,6 +20,7 @@ from pathlib import Path
 from tui.core.prom import collector
 from tui.core.prom.collector import Point, Scrape
 from tui.core.prom.conf import TLS, PromInput
+from tui.core.prom.settings import ANNOTATION
 from tui.lab.container import Container
 from tui.lab.feeds import Counters, Feeder, Log
 from tui.lab.network import Network, NetworkError, tls_context
@@ -54,6 +55,7 @@ class PromInstance:
     first_delay: float = 0.0  # share of the 10 s within which inputs begin
     initialised: bool = field(default=False, init=False)
     _tls: ssl.SSLContext | None = field(default=None, init=False, repr=False)
+    _bearer: str = field(default="", init=False, repr=False)
 
     async def run(self) -> None:
         """Collect until cancelled."""
@@ -76,6 +78,11 @@ class PromInstance:
         """One round, whoever is elected."""
         await self._tick()
 
+    def prepare(self) -> None:
+        """Init at once. Raises OSError or ValueError where it fails."""
+        self._init()
+        self.initialised = True
+
     async def _tick(self) -> None:
         if not self.initialised:
             try:
@@ -93,13 +100,19 @@ class PromInstance:
         if self.input.problem:
             raise ValueError(self.input.problem)
         self._tls = load_tls(self.input.tls, self.around.container)
+        if self.input.bearer_token_file:
+            self._bearer = self.around.container.read(self.input.bearer_token_file).decode()
 
     async def _collect(self) -> None:
         around = self.around
         scrapes = {url: await self._fetch(url) for url in self.input.urls}
         for scrape in scrapes.values():
             around.counters.attempts[self.input.source] += 1
-            if scrape.body is None:
+            if scrape.body is None and self.input.kind == ANNOTATION:
+                self.around.log(
+                    "WARN", "k8s", "kubernetes/k8s_pod_prom.go:268", f"failed to collect prom: {scrape.error}"
+                )
+            elif scrape.body is None:
                 self._log("ERROR", "prom/input.go:251", f"Collect: {scrape.error}, ignored")
         settings = around.settings
         now_ms = int(around.clock() * 1000)
@@ -126,7 +139,9 @@ class PromInstance:
             except OSError as error:
                 return Scrape(None, error=_go_reason(error))
         headers = {"User-Agent": "Go-http-client/1.1", "Accept-Encoding": "gzip", **self.input.http_headers}
-        if self.input.auth.get("type") == "bearer_token":
+        if self.input.bearer_token_file:
+            headers["Authorization"] = f"Bearer {self._bearer}"
+        elif self.input.auth.get("type") == "bearer_token":
             headers["Authorization"] = f"Bearer {self._token()}"
         try:
             answer = await self.around.network.request(

@@ -93,7 +93,7 @@ class Exposition:
                 lines.append(part)
                 continue
             name, labels, value, behaviour = part
-            lines.append(f"{name}{labels} {_shown(self._moved(value, behaviour, factor, breath))}")
+            lines.append(f"{name}{labels} {go_number(self._moved(value, behaviour, factor, breath))}")
         return "\n".join(lines) + "\n"
 
     def _moved(self, value: float, behaviour: str, factor: float, breath: float) -> float:
@@ -110,7 +110,7 @@ class Exposition:
         return value
 
 
-def _shown(value: float) -> str:
+def go_number(value: float) -> str:
     """A value as Go's expfmt writes it."""
     if value.is_integer() and abs(value) < 1e6:
         return str(int(value))

@@ -42,6 +42,8 @@ from tui.lab.kubelet import Kubelet, watch_pods
 from tui.lab.layouts import Layout, dress, layout_of, place_socket, write_certificates
 from tui.lab.mesh import objects as mesh_objects
 from tui.lab.mesh.injection import Injector
+from tui.lab.mesh.mesh import Mesh, parse_weights
+from tui.lab.mesh.traffic import Traffic
 from tui.lab.network import Network, Socket, tls_context
 from tui.lab.nodes import Node, make_nodes, node_object
 from tui.lab.pki import Authority, Pair, Pki, write_file
@@ -112,6 +114,7 @@ class Lab:
         self.pki = Pki.create()
         self.skew_s = 0.0  # how much the nodes' clocks are slow
         self.switches = Switches(self)
+        self.mesh: Mesh | None = None  # from start() on, where there is one
         self._mesh = mesh
         self._faults = tuple(dict.fromkeys(faults))
         self._etcd_binary = etcd_binary
@@ -162,6 +165,8 @@ class Lab:
                 self.etcd = await etcd  # it may have been ready already; then stop() ends it
             raise
         await self._until_rolled_out()
+        if self.mesh is not None:
+            self.mesh.traffic.start()
         for client in self._clients:
             client.quiet = False
         for name in self._faults:
@@ -192,9 +197,24 @@ class Lab:
         elif verb == "clear":
             await self.switches.clear(name)
             state = "clear"
+        elif verb in ("traffic", "shift"):
+            return self._change_traffic(verb, name)
         else:
             raise UsageError(_("The lab cannot do this: {verb}").format(verb=verb))
         return {"fault": name, "state": state, "set": list(self.switches.names)}
+
+    def _change_traffic(self, verb: str, value: str) -> dict[str, Any]:
+        """What `lab traffic` asks of a running lab."""
+        if self.mesh is None:
+            raise UsageError(_("This lab has no mesh."))
+        traffic = self.mesh.traffic
+        if verb == "shift":
+            traffic.shift(parse_weights(value))
+        elif value == "stop":
+            traffic.stop()
+        else:
+            traffic.start()
+        return {"running": traffic.running, "weights": traffic.weights}
 
     async def stop_member(self, node: str) -> None:
         """Take one etcd member down."""
@@ -334,6 +354,9 @@ class Lab:
         sets = ReplicaSets(controller, pods, Injector(controller).admit if self.has_mesh else None)
         names = ClusterDNS(controller, pods, random.Random(self._rng.random()))
         self.network.names = names
+        if self.has_mesh:
+            traffic = Traffic(random.Random(self._rng.random()), self.scale)
+            self.mesh = Mesh(self.network, traffic, pods, names.count, self._rng, self.scale)
         workers = (
             DaemonSets(controller, pods, nodes),
             Deployments(controller, sets, self.scale),

@@ -62,16 +62,22 @@ class Around:
             self.feeder.feed(source, made)
 
 
-async def run(names: Collection[str], given: ContainerInput | None, around: Around, delay_s: float) -> None:
+async def run(
+    names: Collection[str],
+    given: ContainerInput | None,
+    around: Around,
+    delay_s: float,
+    offer: Callable[[Sequence[Object]], object] = lambda found: None,
+) -> None:
     """The inputs at work until cancelled: those of the host that are named, and `container` where it is `given`.
 
     They begin after `delay_s` seconds of the agent's time. As in DataKit, objects are collected at once, when nobody
-    has been elected yet, and metrics from the first minute on.
+    has been elected yet, and metrics from the first minute on. `offer` gets the pods of each look at the objects.
     """
     await asyncio.sleep((_FIRST_S + delay_s) / around.scale)
     collectors: list[_Containers | _Kubernetes] = []
     if given is not None:
-        collectors = [_Kubernetes(given, around)]
+        collectors = [_Kubernetes(given, around, offer)]
         if given.runtime(around.container):
             collectors.append(_Containers(given, around))
         else:
@@ -130,7 +136,8 @@ class _Containers:
 class _Kubernetes:
     """The collector of Kubernetes: of its own node's pods on every agent, of everything else on the elected one."""
 
-    def __init__(self, given: ContainerInput, around: Around) -> None:
+    def __init__(self, given: ContainerInput, around: Around, offer: Callable[[Sequence[Object]], object]) -> None:
+        self._offer = offer
         self._given = given
         self._around = around
         self._watch: asyncio.Task[None] | None = None
@@ -167,8 +174,12 @@ class _Kubernetes:
             around.feed("k8s-object", found, now, election=True)
             volumes = pods.volumes(own, tags, around.load, now, category="object")
             around.feed("k8s-object", volumes, now, election=False)
+            self._offer(own)
         if around.elected():
-            found = pods.objects(await self._other_pods(), tags, now)
+            others = await self._other_pods()
+            if not self._given.node_local:
+                self._offer(others)
+            found = pods.objects(others, tags, now)
             async for resource, items in self._lists():
                 found += resource.objects(items, tags, now)
             around.feed("k8s-object", found, now, election=True)
