@@ -41,9 +41,7 @@ class _Runner:
 class Annotations:
     """The worker of one agent. `make` makes the scrape of an input; it reports nothing of its own."""
 
-    def __init__(
-        self, make: Callable[[PromInput], PromInstance], log: Log, counters: Counters, scale: float
-    ) -> None:
+    def __init__(self, make: Callable[[PromInput], PromInstance], log: Log, counters: Counters, scale: float) -> None:
         self._make = make
         self._counters = counters
         self._log = log
