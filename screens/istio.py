@@ -14,7 +14,15 @@ from tui.core.answers import ISTIO_PRESETS
 from tui.core.diff import yaml_lines
 from tui.core.istio_conf import annotation
 from tui.core.istio_cost import Cost, Scrapes
-from tui.core.istio_targets import BY_ANNOTATION, BY_DISCOVERY, body, by_conf, foreign, obstacle
+from tui.core.istio_targets import (
+    BY_ANNOTATION,
+    BY_DISCOVERY,
+    body,
+    by_conf,
+    collected_elsewhere,
+    foreign,
+    obstacle,
+)
 from tui.core.mesh import WORKLOAD, Target
 from tui.core.ownership import FIELD_MANAGER
 from tui.core.ports import Agent
@@ -140,7 +148,7 @@ class IstioScreen(StepScreen):
             return _("nothing is collected")
         cost = self._cost(preset)
         filled = istio_cost.fills("full" if self._discovery else preset)
-        return _("{n} series a sidecar, {whole} in all; {filled} of {all} panels").format(
+        return _("{n} a sidecar, {whole} series in all, {filled}/{all} panels").format(
             n=cost.proxy,
             whole=cost.whole,
             filled=sum(len(one.filled) for one in filled),
@@ -153,16 +161,29 @@ class IstioScreen(StepScreen):
             return _("by a conf of DataKit's: it does not restart"), "", False
         if self._discovery and target.role == WORKLOAD:
             return _("found by its namespace: it does not restart"), "", True
-        pods = max(target.pods, target.replicas)
-        restarts = ngettext("{n} pod restarts", "{n} pods restart", pods).format(n=pods)
         if target.annotation is not None and target.annotation.ours:
             return _("collected, by our annotation"), "", True
-        why = obstacle(target, "", replace=True)
-        if why:
-            return "", why[0], False
+        if problem := self._short(target):
+            return "", problem, False
+        pods = max(target.pods, target.replicas)
         if target.annotation is not None:
-            return _("{restarts}; replaces an annotation").format(restarts=restarts), "", True
-        return restarts, "", True
+            return ngettext("{n} pod; replaces theirs", "{n} pods; replaces theirs", pods).format(n=pods), "", True
+        return ngettext("{n} pod restarts", "{n} pods restart", pods).format(n=pods), "", True
+
+    @staticmethod
+    def _short(target: Target) -> str:
+        """Why a row cannot be picked, in so few words that its name stays whole; "" where it can."""
+        if obstacle(target, "", replace=True) is None:
+            return ""
+        if target.object is None:
+            return _("no Deployment")
+        if target.role == WORKLOAD and not target.ready:
+            return _("no ready sidecar")
+        if target.paused:
+            return _("paused")
+        if collected_elsewhere(target):
+            return _("collected already")
+        return _("its budget is used up")
 
     def _show_about(self) -> None:
         """What the preset fills, and all that there is to say of the row under the cursor."""

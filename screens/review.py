@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 
 from tui.core import actions, canary, survey
@@ -19,7 +20,7 @@ from tui.core.errors import CancelledError, WizardError
 from tui.core.forcing import in_the_way, unforced
 from tui.core.plan import Plan, make_plan
 from tui.core.plan_groups import Group, groups
-from tui.core.ports import DAEMON_SET, Rollout
+from tui.core.ports import DAEMON_SET, DEPLOYMENT, Rollout
 from tui.core.receipts import WAITING, Receipt, unfinished
 from tui.core.rollout import RolloutOptions, going_on
 from tui.i18n import N_, _, ngettext
@@ -31,6 +32,7 @@ from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 
 MOST_NODES = 30  # of a rollout on the screen
+_LOG_LINES = 12  # of what was done: what goes on stays in sight
 VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
 
 
@@ -72,7 +74,8 @@ class ReviewScreen(StepScreen):
 
     def content(self) -> ComposeResult:
         yield Prose(id="summary")
-        yield Choices(follow=True, id="changes")
+        with VerticalScroll(id="changes-list", can_focus=False):
+            yield Choices(follow=True, id="changes")
         yield DiffView(id="diff")
         yield Prose(id="progress")
 
@@ -482,11 +485,19 @@ class ReviewScreen(StepScreen):
         """Something happened: shown at once, a rollout's counts in place."""
         if event.rollout is not None:
             self._rollout = event.rollout
-        elif not self._log or self._log[-1] != f"{event.step}: {event.text}":
-            self._log.append(f"{event.step}: {event.text}")
+        else:
+            self._note(event)
         if self.is_mounted:
             self.working.update(event.text)
             self._show_progress()
+
+    def _note(self, event: actions.Event) -> None:
+        """Keep the event as a line; of a workload that is followed beside others only the newest is kept."""
+        line = f"{event.step}: {event.text}"
+        if event.step.startswith(f"{DEPLOYMENT.kind} "):
+            self._log = [one for one in self._log if not one.startswith(f"{event.step}: ")]
+        if not self._log or self._log[-1] != line:
+            self._log.append(line)
 
     def _show_progress(self) -> None:
         progress = self.query_one("#progress", Prose)
@@ -495,7 +506,7 @@ class ReviewScreen(StepScreen):
         if self._applying:
             elapsed = about(time.monotonic() - self._began)
             parts += [(_("{time} since the start").format(time=elapsed), muted()), "\n"]
-        for line in self._log:
+        for line in self._log[-_LOG_LINES:]:
             parts += [(glyph("dot") + " ", muted()), line, "\n"]
         state = self._rollout
         if state is not None:
