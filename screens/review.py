@@ -390,7 +390,7 @@ class ReviewScreen(StepScreen):
         stopped = lambda: self._stopped or background.stopping()  # noqa: E731
         facts = Facts(
             self.backend,
-            cluster,
+            cluster.reader(),
             namespace=plan.survey.datakit.namespace,
             daemonset=plan.survey.datakit.name,
             studio=session.studio,

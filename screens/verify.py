@@ -72,7 +72,7 @@ class VerifyScreen(StepScreen):
             return
         facts = Facts(
             backend,
-            cluster,
+            cluster.reader(),
             namespace=survey.datakit.namespace,
             daemonset=survey.datakit.name,
             studio=session.studio,

@@ -317,8 +317,8 @@ def _row(item: Object) -> Row:
     return Row(cells, metadata)
 
 
-class FakeCluster:
-    """ports.Cluster over the world's objects."""
+class FakeReader:
+    """ports.Reader over the world's objects."""
 
     def __init__(self, world: World, context: Context) -> None:
         self.world = world
@@ -381,6 +381,32 @@ class FakeCluster:
                 rules.append({"verbs": [access.verb], "apiGroups": [access.kind.group], "resources": [resource]})
         return {"resourceRules": rules, "incomplete": False}
 
+    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
+        return [self._may(access) for access in wanted]
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
+    ) -> ExecResult:
+        return ExecResult(b"", b"", 0)
+
+
+class FakeCluster(FakeReader):
+    """ports.Cluster over the world's objects."""
+
+    def __init__(self, world: World, context: Context) -> None:
+        super().__init__(world, context)
+        self._context = context
+
+    def reader(self) -> FakeReader:
+        return FakeReader(self.world, self._context)
+
     def apply(
         self,
         kind: Kind,
@@ -419,9 +445,6 @@ class FakeCluster:
         self.world.writes.append(f"deleted {name}")
         self.world.objects[kind.kind, namespace, name]["metadata"]["uid"] = f"{uid}+"  # another of the same name
 
-    def allowed(self, wanted: Sequence[Access]) -> list[bool]:
-        return [self._may(access) for access in wanted]
-
     def wait_rollout(
         self,
         namespace: str,
@@ -448,18 +471,6 @@ class FakeCluster:
             progress(state)
         self.world.roll()
         return state
-
-    def exec(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float = 40,
-    ) -> ExecResult:
-        return ExecResult(b"", b"", 0)
 
 
 class FakeAgent:

@@ -23,7 +23,7 @@ class _Backend:
 
         return Kubeconfig(self._kubeconfig)
 
-    def agent(self, cluster: ports.Cluster, namespace: str, pod: str, node: str, container: str) -> ports.Agent:
+    def agent(self, cluster: ports.Reader, namespace: str, pod: str, node: str, container: str) -> ports.Agent:
         from tui.backend.agent import DataKitAgent
 
         return DataKitAgent(cluster, namespace, pod, node, container)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from tui.core.errors import UnreachableError, WizardError
-from tui.core.ports import AgentInputs, Cluster, ExecResult, Feed
+from tui.core.ports import AgentInputs, ExecResult, Feed, Reader
 from tui.core.prom.collector import Scrape
 from tui.core.redaction import strike_secrets
 from tui.i18n import N_, _
@@ -47,7 +47,7 @@ _CURL_ERRORS = {
 class DataKitAgent:
     """`tui.core.ports.Agent` over one pod's container."""
 
-    def __init__(self, cluster: Cluster, namespace: str, pod: str, node: str, container: str) -> None:
+    def __init__(self, cluster: Reader, namespace: str, pod: str, node: str, container: str) -> None:
         self.node = node
         self.pod = pod
         self._cluster = cluster

@@ -67,15 +67,18 @@ class _Rest(RESTClientObject):
         return super().request(method, url, merged, *args, **options)  # type: ignore[no-untyped-call]
 
 
-class KubernetesCluster:
-    """`tui.core.ports.Cluster` for one context. Makes no request until asked; safe to use from several threads."""
+class KubernetesReader:
+    """`tui.core.ports.Reader` for one context. Makes no request until asked; safe to use from several threads.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    Nothing in it writes: what changes a cluster is KubernetesCluster's alone.
+    """
+
+    def __init__(self, endpoint: Endpoint, identity: Identity | None = None) -> None:
         self.context = endpoint.context
         self.server = without_userinfo(endpoint.server)
         self.time_scale = endpoint.time_scale
         self._endpoint = endpoint
-        self._identity = Identity(endpoint)
+        self._identity = identity or Identity(endpoint)
         self._lock = threading.Lock()
         self._client: DynamicClient | None = None
         self._tls: ssl.SSLContext | None = None
@@ -122,75 +125,6 @@ class KubernetesCluster:
         path, object = _path(kind, namespace), _named(kind, namespace)
         return lambda query: self._ask("get", path, object, query=query, accept=accept)[0]
 
-    def apply(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        body: Object,
-        *,
-        manager: str,
-        dry_run: bool,
-        force: bool = False,
-    ) -> Applied:
-        """Server-side apply of a partial object.
-
-        `metadata.uid` and `metadata.resourceVersion` in the body hold it to the object that was reviewed.
-        Raises ConflictError (fields of others), StaleError, ForbiddenError, WizardError (invalid), and
-        DeadlineError where no answer came: then the outcome is unknown, and the caller has to look.
-        """
-        metadata = {
-            "name": name,
-            **({"namespace": namespace} if kind.namespaced else {}),
-            **body.get("metadata", {}),
-        }
-        whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body, "metadata": metadata}
-        return self._patch(
-            kind,
-            namespace,
-            name,
-            whole,
-            "application/apply-patch+yaml",
-            manager,
-            dry_run,
-            [("force", _flag(force))],
-        )
-
-    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
-        """Strategic merge patch under the name of `manager`; errors as of apply."""
-        content_type = "application/strategic-merge-patch+json"
-        return self._patch(kind, namespace, name, body, content_type, manager, dry_run, [])
-
-    def _patch(
-        self,
-        kind: Kind,
-        namespace: str,
-        name: str,
-        body: Object,
-        content_type: str,
-        manager: str,
-        dry_run: bool,
-        query: Query,
-    ) -> Applied:
-        query = [("fieldManager", manager), ("fieldValidation", "Strict"), *query]
-        query += [("dryRun", "All")] if dry_run else []
-        answer, warnings = self._ask(
-            "patch",
-            _path(kind, namespace, name),
-            _named(kind, namespace, name),
-            body=body,
-            query=query,
-            content_type=content_type,
-            writing=not dry_run,
-        )
-        return Applied(answer, warnings)
-
-    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
-        """Delete the object if it still has this uid, and this version. Raises StaleError where not, NotFoundError."""
-        held = {"uid": uid, **({"resourceVersion": version} if version else {})}
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": held}
-        self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
-
     def allowed(self, wanted: Sequence[Access]) -> Verdicts:
         """Access reviews, in the order asked."""
         path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -223,29 +157,6 @@ class KubernetesCluster:
         answer, _warnings = self._ask("post", path, "selfsubjectrulesreviews", body=body)
         status: Object = answer.get("status") or {}
         return status
-
-    def wait_rollout(
-        self,
-        namespace: str,
-        name: str,
-        generation: int,
-        *,
-        deadline_s: float,
-        progress: Callable[[Rollout], None],
-        cancelled: Callable[[], bool],
-        replaced: Mapping[str, str] | None = None,
-    ) -> Rollout:
-        """Follow the DaemonSet until `generation` is out, on all nodes or on some: see `tui.backend.rollout`."""
-        return rollout.wait(
-            self,
-            namespace,
-            name,
-            generation,
-            deadline_s=deadline_s,
-            progress=progress,
-            cancelled=cancelled,
-            replaced=replaced,
-        )
 
     def exec(
         self,
@@ -432,6 +343,106 @@ class KubernetesCluster:
         client.rest_client = _Rest(configuration, tls)
         client.user_agent = _USER_AGENT
         return DynamicClient(client, discoverer=_no_discovery)  # type: ignore[no-untyped-call]
+
+
+class KubernetesCluster(KubernetesReader):
+    """`tui.core.ports.Cluster` for one context: what the reader has, and the writing methods."""
+
+    def reader(self) -> KubernetesReader:
+        """The same cluster without the writing methods: its own connection, the same credential."""
+        return KubernetesReader(self._endpoint, self._identity)
+
+    def apply(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Object,
+        *,
+        manager: str,
+        dry_run: bool,
+        force: bool = False,
+    ) -> Applied:
+        """Server-side apply of a partial object.
+
+        `metadata.uid` and `metadata.resourceVersion` in the body hold it to the object that was reviewed.
+        Raises ConflictError (fields of others), StaleError, ForbiddenError, WizardError (invalid), and
+        DeadlineError where no answer came: then the outcome is unknown, and the caller has to look.
+        """
+        metadata = {
+            "name": name,
+            **({"namespace": namespace} if kind.namespaced else {}),
+            **body.get("metadata", {}),
+        }
+        whole = {"apiVersion": kind.api_version, "kind": kind.kind, **body, "metadata": metadata}
+        return self._patch(
+            kind,
+            namespace,
+            name,
+            whole,
+            "application/apply-patch+yaml",
+            manager,
+            dry_run,
+            [("force", _flag(force))],
+        )
+
+    def patch(self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool) -> Applied:
+        """Strategic merge patch under the name of `manager`; errors as of apply."""
+        content_type = "application/strategic-merge-patch+json"
+        return self._patch(kind, namespace, name, body, content_type, manager, dry_run, [])
+
+    def _patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        body: Object,
+        content_type: str,
+        manager: str,
+        dry_run: bool,
+        query: Query,
+    ) -> Applied:
+        query = [("fieldManager", manager), ("fieldValidation", "Strict"), *query]
+        query += [("dryRun", "All")] if dry_run else []
+        answer, warnings = self._ask(
+            "patch",
+            _path(kind, namespace, name),
+            _named(kind, namespace, name),
+            body=body,
+            query=query,
+            content_type=content_type,
+            writing=not dry_run,
+        )
+        return Applied(answer, warnings)
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
+        """Delete the object if it still has this uid, and this version. Raises StaleError where not, NotFoundError."""
+        held = {"uid": uid, **({"resourceVersion": version} if version else {})}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": held}
+        self._ask("delete", _path(kind, namespace, name), _named(kind, namespace, name), body=body, writing=True)
+
+    def wait_rollout(
+        self,
+        namespace: str,
+        name: str,
+        generation: int,
+        *,
+        deadline_s: float,
+        progress: Callable[[Rollout], None],
+        cancelled: Callable[[], bool],
+        replaced: Mapping[str, str] | None = None,
+    ) -> Rollout:
+        """Follow the DaemonSet until `generation` is out, on all nodes or on some: see `tui.backend.rollout`."""
+        return rollout.wait(
+            self,
+            namespace,
+            name,
+            generation,
+            deadline_s=deadline_s,
+            progress=progress,
+            cancelled=cancelled,
+            replaced=replaced,
+        )
 
 
 def _no_discovery(_client: object, _cache: object) -> None:

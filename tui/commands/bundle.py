@@ -28,7 +28,7 @@ def bundle(options: argparse.Namespace) -> int:
     report = with_plots(facts, checks.run(facts, wait_s=0.0))
     now_s = time.time()
     try:
-        receipts = store().all(cluster_uid(connection.cluster), facts.datakit.namespace)
+        receipts = store().all(cluster_uid(facts.cluster), facts.datakit.namespace)
     except WizardError:  # the report tells why the cluster says nothing
         receipts = []
     made = files(

@@ -132,7 +132,7 @@ def apply(options: argparse.Namespace) -> int:
         consent(options, _("Apply this? [y/N]"))
     facts = Facts(
         connection.backend,
-        connection.cluster,
+        connection.cluster.reader(),
         namespace=look.datakit.namespace,
         daemonset=look.datakit.name,
         studio=client or studio(connection.backend, studio_settings(options, given), given),

@@ -70,7 +70,7 @@ def facts_of(
     """What the checks look at, in one context."""
     return Facts(
         connection.backend,
-        connection.cluster,
+        connection.cluster.reader(),
         namespace=options.namespace or "",
         studio=client,
         every_node=every_node,

@@ -14,7 +14,7 @@ from tui.core import fields, view_sync
 from tui.core.answers import Answers
 from tui.core.desired import bodies, desired, named
 from tui.core.errors import NotFoundError
-from tui.core.ports import Cluster, Kind, Object, Studio, Workspace
+from tui.core.ports import Kind, Object, Reader, Studio, Workspace
 from tui.core.receipts import WRITTEN, Receipt, digests
 from tui.core.redaction import strike_secrets
 from tui.core.survey import Survey
@@ -54,7 +54,7 @@ def of_answers(answers: Answers, survey: Survey) -> list[Field]:
     return found
 
 
-def of_receipt(cluster: Cluster, receipt: Receipt) -> list[Field]:
+def of_receipt(cluster: Reader, receipt: Receipt) -> list[Field]:
     """Each field that the receipt says was written, as it stands now; of values a receipt keeps digests alone.
 
     Raises ForbiddenError, UnreachableError.

@@ -36,9 +36,9 @@ from tui.core.ports import (
     POD_MONITOR,
     SERVICE,
     SERVICE_MONITOR,
-    Cluster,
     Kind,
     Object,
+    Reader,
 )
 from tui.i18n import _
 
@@ -199,7 +199,7 @@ class Seen:
     monitors: Sequence[Object] = ()
 
 
-def look(cluster: Cluster, datakit: DataKit, config: Object | None) -> Mesh:
+def look(cluster: Reader, datakit: DataKit, config: Object | None) -> Mesh:
     """The mesh of a cluster; an empty one costs a single request. `config` is the ConfigMap datakit-conf.
 
     What may not be read is told in the notes. Raises UnreachableError.

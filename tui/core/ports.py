@@ -122,8 +122,8 @@ class Rollout:
     slowest_s: float = field(default=0.0, compare=False)
 
 
-class Cluster(Protocol):
-    """One Kubernetes cluster through one context (backend.cluster)."""
+class Reader(Protocol):
+    """One Kubernetes cluster through one context, to look at: it has no method that writes (backend.cluster)."""
 
     context: str
     server: str
@@ -152,6 +152,35 @@ class Cluster(Protocol):
         """
         ...
 
+    def allowed(self, wanted: Sequence[Access]) -> Sequence[bool]:
+        """Access reviews (SelfSubjectAccessReview), in the order asked."""
+        ...
+
+    def rules(self, namespace: str) -> Object:
+        """What one may do in a namespace (the status of a SelfSubjectRulesReview): `resourceRules`, `incomplete`."""
+        ...
+
+    def exec(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        timeout_s: float = 40,
+    ) -> ExecResult:
+        """Run a command in a container. A command that exits with a status is no error here."""
+        ...
+
+
+class Cluster(Reader, Protocol):
+    """One Kubernetes cluster through one context, to look at and to change (backend.cluster)."""
+
+    def reader(self) -> Reader:
+        """The same cluster, as the same user, in an object that cannot write."""
+        ...
+
     def apply(
         self, kind: Kind, namespace: str, name: str, body: Object, *, manager: str, dry_run: bool, force: bool = False
     ) -> Applied:
@@ -164,14 +193,6 @@ class Cluster(Protocol):
 
     def delete(self, kind: Kind, namespace: str, name: str, *, uid: str, version: str = "") -> None:
         """Delete the object if it still has this uid, and this resourceVersion where one is given."""
-        ...
-
-    def allowed(self, wanted: Sequence[Access]) -> Sequence[bool]:
-        """Access reviews (SelfSubjectAccessReview), in the order asked."""
-        ...
-
-    def rules(self, namespace: str) -> Object:
-        """What one may do in a namespace (the status of a SelfSubjectRulesReview): `resourceRules`, `incomplete`."""
         ...
 
     def wait_rollout(
@@ -190,19 +211,6 @@ class Cluster(Protocol):
         With `replaced` (node -> name of the pod that was there) only until each of these nodes runs another, ready pod
         of the current template; {} waits until the controller has seen `generation`.
         """
-        ...
-
-    def exec(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        argv: Sequence[str],
-        *,
-        stdin: bytes = b"",
-        timeout_s: float = 40,
-    ) -> ExecResult:
-        """Run a command in a container. A command that exits with a status is no error here."""
         ...
 
 
@@ -447,7 +455,7 @@ class Backend(Protocol):
 
     def clusters(self) -> Clusters: ...
 
-    def agent(self, cluster: Cluster, namespace: str, pod: str, node: str, container: str) -> Agent: ...
+    def agent(self, cluster: Reader, namespace: str, pod: str, node: str, container: str) -> Agent: ...
 
     def certificates(self) -> Certificates: ...
 

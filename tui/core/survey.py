@@ -17,8 +17,8 @@ from tui.core.ports import (
     NODE,
     POD,
     Access,
-    Cluster,
     Object,
+    Reader,
     Row,
 )
 from tui.core.topology import Topology, discover, is_etcd_pod
@@ -91,7 +91,7 @@ def _container(daemon_set: Object) -> Object | None:
     return None
 
 
-def _datakit(cluster: Cluster, daemon_set: Object) -> DataKit | None:
+def _datakit(cluster: Reader, daemon_set: Object) -> DataKit | None:
     container = _container(daemon_set)
     if container is None:
         return None
@@ -115,7 +115,7 @@ def selector(daemon_set: Object) -> str:
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
-def agent_pods(cluster: Cluster, daemon_set: Object) -> tuple[AgentPod, ...]:
+def agent_pods(cluster: Reader, daemon_set: Object) -> tuple[AgentPod, ...]:
     """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed.
 
     They are read as rows, for there may be thousands.
@@ -146,7 +146,7 @@ def is_pod_of(daemon_set: str, pod: str) -> bool:
     return pod.startswith(begin) and "-" not in pod.removeprefix(begin)
 
 
-def find_datakit(cluster: Cluster, namespace: str = "") -> list[DataKit]:
+def find_datakit(cluster: Reader, namespace: str = "") -> list[DataKit]:
     """Every DaemonSet that runs DataKit, found by container name or image, in one namespace or in all.
 
     Where listing all namespaces is forbidden, the vendor's namespace `datakit` is looked at. Raises NotFoundError with
@@ -183,7 +183,7 @@ def install_lines() -> str:
     return "\n".join(shown)
 
 
-def _require_namespace(cluster: Cluster, namespace: str) -> None:
+def _require_namespace(cluster: Reader, namespace: str) -> None:
     try:
         cluster.get(NAMESPACE, "", namespace)
     except NotFoundError:
@@ -232,7 +232,7 @@ def exec_rights(datakit: DataKit) -> list[Access]:
     return [access for access in wanted_rights(datakit) if access.subresource == "exec"]
 
 
-def cluster_uid(cluster: Cluster) -> str:
+def cluster_uid(cluster: Reader) -> str:
     """The uid of namespace kube-system, which stands for the cluster; else the server's address."""
     try:
         return str(cluster.get(NAMESPACE, "", "kube-system")["metadata"]["uid"])
@@ -240,7 +240,7 @@ def cluster_uid(cluster: Cluster) -> str:
         return cluster.server.removeprefix("https://").replace("/", "_").replace(":", "_")
 
 
-def survey(cluster: Cluster, datakit: DataKit, *, reviews: bool = True) -> Survey:
+def survey(cluster: Reader, datakit: DataKit, *, reviews: bool = True) -> Survey:
     """Look at everything that the plan depends on. Raises UnreachableError, or RefusedError where reading is denied.
 
     With `reviews` each right is asked for by itself, which is the verdict; else one rules review has to do.
@@ -275,7 +275,7 @@ def survey(cluster: Cluster, datakit: DataKit, *, reviews: bool = True) -> Surve
     )
 
 
-def granted_by_rules(cluster: Cluster, wanted: Sequence[Access], namespace: str) -> list[bool]:
+def granted_by_rules(cluster: Reader, wanted: Sequence[Access], namespace: str) -> list[bool]:
     """Whether each right is in the rules of `namespace`; what an incomplete answer does not name is asked for."""
     answer = cluster.rules(namespace)
     rules = answer.get("resourceRules") or []
@@ -318,7 +318,7 @@ def node_of_row(row: Row) -> Object:
     }
 
 
-def _control_plane_pods(cluster: Cluster, notes: list[str]) -> list[Object] | None:
+def _control_plane_pods(cluster: Reader, notes: list[str]) -> list[Object] | None:
     """The pods that tell where etcd is: etcd itself and the kube-apiserver; None where they may not be listed."""
     pods = _or_note(
         lambda: cluster.list(POD, "kube-system", labels="component in (etcd,kube-apiserver)"),
@@ -340,7 +340,7 @@ def _or_note(read: Callable[[], list[Object]], notes: list[str], note: str) -> l
         return None
 
 
-def _who(cluster: Cluster) -> str:
+def _who(cluster: Reader) -> str:
     try:
         return cluster.whoami()
     except (RefusedError, NotFoundError):

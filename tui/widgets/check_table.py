@@ -35,6 +35,7 @@ CATEGORIES = {
     "studio": N_("Studio"),
     "views": N_("Views"),
     "container": N_("Containers"),
+    "istio": N_("Istio"),
     "kubernetes": N_("Kubernetes"),
     "drift": N_("Drift"),
 }
