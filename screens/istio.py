@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 
 from tui.core import istio_cost
@@ -63,11 +64,13 @@ class IstioScreen(StepScreen):
         yield Prose(id="said")
         yield Choices(id="presets")
         yield Prose(id="panels")
-        yield Toggles(id="workloads")
+        with VerticalScroll(id="workloads-list", can_focus=False):
+            yield Toggles(id="workloads")
         yield Prose(id="about")
 
     def entered(self) -> None:
         self.scrapes = Scrapes()
+        self.body.add_class("-whole")
         self._show()
         self.run(self._scrape)
 
@@ -120,7 +123,7 @@ class IstioScreen(StepScreen):
     def _said(self) -> Content:
         mesh = self._survey.mesh
         parts: list[str | tuple[str, str] | Content] = [
-            _("Istio {version}: {control} istiod, {gateways} gateways, {n} pods with a sidecar").format(
+            _("Istio {version}: istiod ×{control}, gateways ×{gateways}, sidecars ×{n}").format(
                 version=mesh.version or "?",
                 control=sum(one.replicas for one in mesh.control),
                 gateways=len(mesh.gateways),
@@ -148,7 +151,7 @@ class IstioScreen(StepScreen):
             return _("nothing is collected")
         cost = self._cost(preset)
         filled = istio_cost.fills("full" if self._discovery else preset)
-        return _("{n} a sidecar, {whole} series in all, {filled}/{all} panels").format(
+        return _("{filled}/{all} panels, {n} a sidecar, {whole} in all").format(
             n=cost.proxy,
             whole=cost.whole,
             filled=sum(len(one.filled) for one in filled),
@@ -205,14 +208,18 @@ class IstioScreen(StepScreen):
         self.query_one("#about", Prose).update(assemble(*about))
 
     def _detail(self, target: Target) -> str:
-        parts = [_("{ready} of {n} pods have a ready sidecar.").format(ready=target.ready, n=target.pods)]
-        if target.role != WORKLOAD:
-            parts = []
+        parts = []
         if target.annotation is not None and not target.annotation.ours:
             parts.append(_("Now: {what}").format(what=foreign(target)))
         why = None if by_conf(target, self._survey.datakit) else obstacle(target, "", replace=True)
         if why:
             parts += [part for part in why if part]
+        elif target.role == WORKLOAD:
+            parts.append(_("{ready} of {n} pods have a ready sidecar.").format(ready=target.ready, n=target.pods))
+        elif by_conf(target, self._survey.datakit):
+            parts.append(_("One replica behind a Service: DataKit scrapes it there."))
+        else:
+            parts.append(_("Each of its pods is scraped by the DataKit on its node."))
         if target.budget is not None:
             parts.append(
                 _("PodDisruptionBudget {name}: {n} pods may be missing.").format(

@@ -140,9 +140,7 @@ class TestReads:
         assert found["cm-3"]["data"] == {"k": "cm-3"}
 
     @pytest.mark.parametrize("sample", [0, 2])
-    def test_rows_in_pages(
-        self, admin: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, sample: int
-    ) -> None:
+    def test_rows_in_pages(self, admin: Cluster, namespace: str, monkeypatch: pytest.MonkeyPatch, sample: int) -> None:
         """What kubectl prints, in pages; metadata in the first rows alone."""
         monkeypatch.setattr(lists, "_ROWS", 3)
         for number in range(6):

@@ -35,8 +35,8 @@ CATEGORIES = {
     "studio": N_("Studio"),
     "views": N_("Views"),
     "container": N_("Containers"),
-    "istio": N_("Istio"),
     "kubernetes": N_("Kubernetes"),
+    "istio": N_("Istio"),
     "drift": N_("Drift"),
 }
 

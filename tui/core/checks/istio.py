@@ -36,8 +36,11 @@ def _required(facts: Facts, finding: Finding) -> Finding:
 def found(facts: Facts) -> Finding:
     """What the mesh consists of."""
     mesh = _mesh(facts).mesh
-    text = _("Istio {version}: {control} istiod, {gateways} gateways, {n} pods with a sidecar").format(
-        version=mesh.version or "?", control=len(mesh.control), gateways=len(mesh.gateways), n=mesh.sidecars
+    text = _("Istio {version}: istiod ×{control}, gateways ×{gateways}, sidecars ×{n}").format(
+        version=mesh.version or "?",
+        control=sum(one.replicas for one in mesh.control),
+        gateways=len(mesh.gateways),
+        n=mesh.sidecars,
     )
     if mesh.notes:
         return failed(text, causes=mesh.notes, remedy=_("`datakit-wizard rbac` prints the rights that looking needs."))

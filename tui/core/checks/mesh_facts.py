@@ -11,7 +11,7 @@ from tui.core import query, views
 from tui.core.checks.facts import Facts, newest_ms
 from tui.core.errors import NotFoundError, WizardError
 from tui.core.istio_conf import APP_ID, MEASUREMENT, is_conf_key
-from tui.core.istio_cost import SAMPLES, VIEWS
+from tui.core.istio_cost import SAMPLES, VIEWS, lacks_tags
 from tui.core.istio_presets import ISTIOD, PROXY
 from tui.core.mesh import ISTIOD_PORT, PROXY_PORT, Mesh, Proxy, Target
 from tui.core.mesh_collection import CONF, DISCOVERY, confs_of, kubernetes_prometheus
@@ -115,7 +115,22 @@ class MeshFacts:
 
     def panels(self, key: str) -> list[Panel]:
         """The panels of a view that the sources promise to fill."""
-        return [one.panel for one in views.fillable(views.view(key), self.promised) if one.ok]
+        filled = [one.panel for one in views.fillable(views.view(key), self.promised) if one.ok]
+        return [panel for panel in filled if not lacks_tags(panel, self._dropped)]
+
+    @property
+    def _dropped(self) -> dict[str, frozenset[str]]:
+        """The tags that every source of a role drops."""
+
+        def read() -> dict[str, frozenset[str]]:
+            dropped: dict[str, frozenset[str]] = {}
+            for one in self.sources:
+                for found in _load(one.text, one.by):
+                    tags = frozenset(found.tags_ignore)
+                    dropped[one.role] = dropped.get(one.role, tags) & tags
+            return {PROXY: frozenset(), ISTIOD: frozenset(), **dropped}
+
+        return self.facts.once("dropped tags", read)
 
     @property
     def at_hand(self) -> dict[str, set[str]] | None:
