@@ -17,12 +17,13 @@ from tui.core.datakit_settings import Found, look, unmet
 from tui.core.desired import conf_text
 from tui.core.durations import about
 from tui.core.errors import UsageError, WizardError
-from tui.core.plan import view_change, wanted_view
+from tui.core.plan import view_change, wanted_view, wanted_views
 from tui.core.ports import Dashboard
 from tui.core.receipts import Receipt, load
 from tui.core.reports import DIFFERENCE_MARKS
 from tui.core.steps import Session
 from tui.core.survey import CLUSTER_TAG
+from tui.core.view_spelling import TUTORIAL, of_conf, spelled
 from tui.core.view_sync import Standing
 from tui.core.view_writes import create_views
 from tui.i18n import N_, _, language, ngettext
@@ -81,6 +82,14 @@ class ViewScreen(StepScreen):
         self._show()
         self.run(self._look)
 
+    def _conf(self) -> str:
+        """The etcd.conf that the answers give, "" for none, or where they are not complete yet."""
+        survey = self.session.survey
+        try:
+            return conf_text(self.session.answers, survey) if survey is not None else ""
+        except UsageError:
+            return ""
+
     @property
     def _standing(self) -> Standing | None:
         return self._seen(self.view.key)
@@ -88,7 +97,11 @@ class ViewScreen(StepScreen):
     def _seen(self, key: str) -> Standing | None:
         """How a view stands, as far as that was seen and is still what the answers want."""
         standing = self.session.standings.get(key)
-        wanted = wanted_view(self.session.answers, key)
+        # What etcd's data is called: as the conf has it; without one, as it was seen to be.
+        spelling = of_conf(self._conf()) if key == "etcd" else None
+        if spelling is None:
+            spelling = standing.wanted.spelling if standing is not None else TUTORIAL
+        wanted = wanted_view(self.session.answers, key, spelling)
         if standing is None or replace(standing.wanted, name=wanted.name) != wanted:
             return None
         return replace(standing, wanted=wanted)
@@ -106,18 +119,17 @@ class ViewScreen(StepScreen):
             return
         of_etcd = self.view.key == "etcd"  # the only view that etcd.conf feeds
         self.working.start(_("Looking at what the conf collects") if of_etcd else _("Looking into the workspace"))
-        if again:
-            wanted = [wanted_view(session.answers, self.view.key)]
-        else:
-            wanted = [wanted_view(session.answers, key) for key in views.KEYS if self._seen(key) is None]
+        keys = [self.view.key] if again else [key for key in views.KEYS if self._seen(key) is None]
 
         def look_now() -> tuple[list[views.Fill], list[Standing]]:
             fills: list[views.Fill] = []
+            conf = conf_text(session.answers, survey)
+            wanted = wanted_views(session.answers, keys, conf, studio)
             if of_etcd:
-                conf = conf_text(session.answers, survey)
                 source = scrape(backend, cluster, survey, conf)
                 env = {**survey.datakit.env, "ENV_K8S_NODE_NAME": source.node or "node"}
-                fills = views.fillable(self.view, passed(conf, source.body, env).fields)
+                view = spelled(self.view, of_conf(conf) or TUTORIAL)
+                fills = views.fillable(view, passed(conf, source.body, env).fields)
             if studio is None or workspace is None:
                 return fills, []
             return fills, view_sync.look(studio, workspace, wanted)

@@ -32,7 +32,9 @@ def states(client: StudioClient, workspace: Workspace, *some: Wanted) -> list[st
 
 
 def writes(studio: StudioServer) -> list[str]:  # noqa: F811
-    return [item.path.rpartition("/")[2] for item in studio.asked if item.method == "POST"]
+    """What was written; queries are posted as well."""
+    posted = [item.path.rpartition("/")[2] for item in studio.asked if item.method == "POST"]
+    return [action for action in posted if action != "query_data_v1"]
 
 
 def api(studio: StudioServer, uuid: str, action: str, body: Any) -> None:  # noqa: F811

@@ -21,7 +21,15 @@ from tui.backend.studio import StudioClient
 from tui.core import actions, reports, view_sync, views
 from tui.core.answers import Answers, ClusterAnswers, EtcdAnswers, ViewAnswers
 from tui.core.changes import CREATE, SAME
-from tui.core.errors import Exit, ForbiddenError, KeyRejectedError, PartialError, RefusedError, WizardError
+from tui.core.errors import (
+    Exit,
+    ForbiddenError,
+    KeyRejectedError,
+    PartialError,
+    RefusedError,
+    UsageError,
+    WizardError,
+)
 from tui.core.plan import CHANGED, UPDATE, Plan, make_plan
 from tui.core.ports import Cluster
 from tui.core.receipts import FAILED, UNDONE, UNKNOWN, WRITTEN, Receipt, Store, load
@@ -97,6 +105,26 @@ def test_all_seven_cost_ten_requests_at_most_and_a_second_run_writes_nothing(pla
     assert writes(place.server) == []
 
 
+def test_the_etcd_view_is_made_in_the_names_of_the_answers_conf(place: Place) -> None:
+    text = """
+[[inputs.prom]]
+  urls = ["http://127.0.0.1:2381/metrics"]
+  source = "etcd"
+  measurement_name = "etcd"
+"""
+    full = replace(place.answers("etcd"), etcd=EtcdAnswers("node-http", conf=text))
+    look = survey(place.cluster, find_datakit(place.cluster, "datakit")[0])
+    [change] = make_plan(place.cluster, look, full, place.client).views
+    assert change.standing is not None
+    made = view_sync.put(place.client, change.standing)
+    assert "`etcd_server_has_leader`" in json.dumps(place.client.export_dashboard(made.uuid))
+    assert verbs(make_plan(place.cluster, look, full, place.client)) == [SAME]
+    # Another conf wants other names; nobody changed the view meanwhile, so it is made anew without asking.
+    text += '  [[inputs.prom.measurements]]\n    prefix = "etcd_"\n    name = "etcd"\n'
+    stripped = replace(full, etcd=replace(full.etcd, conf=text))
+    assert verbs(make_plan(place.cluster, look, stripped, place.client)) == [UPDATE]
+
+
 def test_what_another_version_made_is_replaced_and_comes_back(place: Place) -> None:
     uuid = place.apply(place.plan("etcd", language="zh")).views[0].uuid
     before = place.shows(uuid)
@@ -142,6 +170,18 @@ def test_what_a_person_changed_is_told_left_and_overwritten_only_when_named(plac
     assert verbs(place.plan("etcd")) == [SAME]
     place.undo(receipt)
     assert place.shows(uuid) == theirs
+
+
+def test_a_receipt_on_which_a_later_one_stands_is_undone_after_it(place: Place) -> None:
+    first = place.apply(place.plan("etcd"))
+    theirs = place.person(first.views[0].uuid)
+    second = place.apply(place.plan("etcd", overwrite=("etcd",)))
+    with pytest.raises(UsageError, match="later apply") as refused:
+        place.undo(first)
+    assert refused.value.object == str(second.path)
+    place.undo(second)
+    assert place.shows(first.views[0].uuid) == theirs, "what the person made was not lost in between"
+    assert place.undo(first, "etcd").undone
 
 
 def test_a_view_that_nobody_changed_needs_no_overwriting(place: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,7 +33,9 @@ WHOLE = Report(
     expiries=(Expiry("lab", "cp-1", "/pki/ca.crt", NOW_S + 10.5 * 86400),),
     courses=(
         Course("lab", "etcd", "server_has_leader", "cp-1:2381", ((NOW_S * 1000 - 60_000, 1.0), (NOW_S * 1000, 1.0))),
-        Course("lab", "etcd", "proposals_total", "cp-1:2381", ((NOW_S * 1000, 7.0),)),
+        Course(
+            "lab", "etcd", "proposals_total", "cp-1:2381", ((NOW_S * 1000 - 60_000, 1.0), (NOW_S * 1000 - 5_000, 12.0))
+        ),
     ),
 )
 
@@ -69,14 +72,14 @@ def of_json(report: Report) -> dict[str, tuple[str, str]]:
 
 
 def test_markdown_has_every_check_with_its_state_and_finding() -> None:
-    rows = re.findall(r"^\| (\S+) (\w+) \| `([^`]+)` \| .* \| (.*) \|$", as_markdown(WHOLE), re.MULTILINE)
+    rows = re.findall(r"^\| (\S+) (\w+) \| `([^`]+)` \| .* \| (.*) \|$", as_markdown(WHOLE, now_s=NOW_S), re.MULTILINE)
     words = {word: status for status, word in reports.WORDS.items()}
     found = {id: (words[word], re.sub(r"\\(.)", r"\1", text)) for _mark, word, id, text in rows}
     assert found == of_json(WHOLE)
 
 
 def test_markdown_takes_nothing_of_what_was_found_for_its_own() -> None:
-    text = as_markdown(WHOLE)
+    text = as_markdown(WHOLE, now_s=NOW_S)
     assert "<script>" not in text.replace("\\<script\\>", "")
     assert "````sh\necho '<b>' ```x```\n````" in text
 
@@ -134,3 +137,16 @@ def test_junit_and_text_tell_of_the_same_checks() -> None:
 def test_json_is_as_its_schema_says(report: Report) -> None:
     schema = json.loads((Path(assets()) / "schemas" / "check-v1.json").read_text())
     jsonschema.validate(json.loads(reports.as_json(report)), schema)
+
+
+def test_what_arrived_has_its_age_its_rate_and_when_the_next_is_due() -> None:
+    counter, gauge = WHOLE.courses[1], WHOLE.courses[0]
+    assert counter.per_second == pytest.approx(11 / 55)
+    assert gauge.per_second is None
+    assert replace(counter, points=((1.0, 5.0), (2.0, 1.0))).per_second is None, "it began again"
+    assert counter.due_s == NOW_S - 5 + 60
+    told = reports.arrival(counter, NOW_S)
+    assert told[:3] == ["5 s old", "0.2 a second", "2 points"]
+    for text in (as_html(WHOLE, now_s=NOW_S), as_markdown(WHOLE, now_s=NOW_S)):
+        assert "12" in text
+        assert " · ".join(told) in text

@@ -7,9 +7,10 @@ from collections import defaultdict
 import pytest
 
 from tui.core import views
+from tui.core.ports import Answer, Ask, Series
 from tui.core.prom.collector import Scrape, collect
 from tui.core.prom.conf import load
-from tui.core.view_spelling import TUTORIAL, Spelling, spelled, spelling
+from tui.core.view_spelling import TUTORIAL, Spelling, fitting, of_conf, of_data, spelled, spelling
 from tui.i18n import assets
 
 ETCD = views.view("etcd")
@@ -21,6 +22,7 @@ CONF = """
   metric_name_filter_ignore = ["^grpc_server_handled_total$"]
   measurement_name = "etcd"
 """
+NEWER = "[[inputs.etcd]]\n  urls = ['http://127.0.0.1:2381/metrics']\n"
 RULE = """
   [[inputs.prom.measurements]]
     prefix = "etcd_"
@@ -82,3 +84,83 @@ def test_the_tutorials_spelling_is_kept_in_doubt() -> None:
     assert spelled(ETCD, TUTORIAL) is ETCD
     docker = views.view("docker")
     assert spelled(docker, Spelling(full_names=True)) is docker
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (CONF + RULE, TUTORIAL),
+        (CONF, Spelling(full_names=True)),
+        (NEWER, Spelling(full_names=True)),  # elected: its points carry no host either
+        (NEWER + "  election = false\n", Spelling(full_names=True, member="host")),
+    ],
+    ids=["the rule", "without it", "the newer input", "the newer input on each node"],
+)
+def test_a_conf_tells_the_spelling(text: str, found: Spelling) -> None:
+    assert of_conf(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        CONF.replace('"etcd"', '"other"'),
+        "[[inputs.prom]",
+    ],
+    ids=["none", "another measurement", "no TOML"],
+)
+def test_what_makes_no_points_of_etcd_tells_nothing(text: str) -> None:
+    assert of_conf(text) is None
+
+
+class Workspaces:
+    """A studio that answers queries of which it knows a part of the text, and counts requests."""
+
+    def __init__(self, known: dict[str, tuple[Series, ...]]) -> None:
+        self.known = known
+        self.requests = 0
+
+    def answers(self, asks: list[Ask], *, start_ms: int, end_ms: int) -> list[Answer]:
+        self.requests += 1
+        assert start_ms < end_ms
+        return [Answer(next((s for part, s in self.known.items() if part in ask.text), ())) for ask in asks]
+
+
+def point(time_ms: float, **tags: str) -> tuple[Series, ...]:
+    return (Series(tags, ("time", "x"), ((time_ms, 1.0),)),)
+
+
+def keys(name: str, *values: str) -> tuple[Series, ...]:
+    return tuple(Series({name: value}, (), ()) for value in values)
+
+
+@pytest.mark.parametrize(
+    ("known", "found"),
+    [
+        ({}, None),
+        ({"(`server_has_leader`)": point(1, instance="a")}, TUTORIAL),
+        ({"etcd_server_has_leader": point(1, instance="a", host="")}, Spelling(full_names=True)),
+        ({"etcd_server_has_leader": point(1, instance="", host="m1")}, Spelling(True, "host")),
+        ({"etcd_server_has_leader": point(9, host="m1"), "(`server_has_leader`)": point(1)}, Spelling(True, "host")),
+        ({"show_field_key": keys("fieldKey", "etcd_server_leader_changes_seen_total")}, Spelling(full_names=True)),
+        (
+            {
+                "show_field_key": keys("fieldKey", "etcd_server_leader_changes_seen_total"),
+                "show_tag_key": keys("tagKey", "host"),
+            },
+            Spelling(True, "host"),
+        ),
+    ],
+)
+def test_what_has_arrived_tells_the_spelling(known: dict[str, tuple[Series, ...]], found: Spelling | None) -> None:
+    studio = Workspaces(known)
+    assert of_data(studio, "lab", now_s=1e9) == found  # type: ignore[arg-type]
+    assert studio.requests == 1
+
+
+def test_the_conf_is_believed_before_the_data_and_saves_the_request() -> None:
+    studio = Workspaces({"etcd_server_has_leader": point(1, instance="a")})
+    assert fitting(studio, "lab", "", CONF + RULE, now_s=1e9) == TUTORIAL  # type: ignore[arg-type]
+    assert studio.requests == 0
+    assert fitting(studio, "lab", "", now_s=1e9) == Spelling(full_names=True)  # type: ignore[arg-type]
+    assert fitting(None, "lab", "", now_s=1e9) == TUTORIAL

@@ -207,6 +207,23 @@ async def old_times(place: Place) -> bool:
 
 
 # What a person sees, and with which strategy.
+async def container_conf_is_a_directory(place: Place) -> bool:
+    path = "/usr/local/datakit/conf.d/container/container.conf"
+    return await place.exec("cp-1", "stat", "-c", "%F", path) == "directory\n"
+
+
+async def no_ca(place: Place) -> bool:
+    return "tls_ca" not in await place.exec("cp-1", "cat", MOUNTED) and bool(await place.fresh())
+
+
+async def peer_certificate(place: Place) -> bool:
+    return "peer.crt" in await place.exec("cp-1", "cat", MOUNTED) and bool(await place.fresh())
+
+
+async def containers_silent(place: Place) -> bool:
+    return not await place.fresh("cpu_usage", "docker_containers")
+
+
 SYMPTOMS: dict[str, tuple[str, Callable[[Place], Awaitable[bool]]]] = {
     "elected-on-worker": ("elected", silent_even_up),
     "no-cluster-tag": ("node-http", no_cluster_tag),
@@ -234,6 +251,11 @@ SYMPTOMS: dict[str, tuple[str, Callable[[Place], Awaitable[bool]]]] = {
     "studio-rate-limit": ("node-http", limited),
     "wrong-api-key": ("node-http", invalid_key),
     "clock-skew": ("node-http", old_times),
+    "neighbours-gone": ("node-http", container_conf_is_a_directory),
+    "no-ca": ("node-tls", no_ca),
+    "over-privileged-cert": ("node-tls", peer_certificate),
+    "container-input-off": ("node-http", containers_silent),
+    "runtime-socket": ("node-http", containers_silent),
 }
 
 

@@ -9,7 +9,7 @@ from tests.screens.drive import Drive, driving
 from tests.screens.fakes import API_KEY, World
 from tui import app as wizard
 from tui.core import receipts, views
-from tui.core.steps import STEPS, StepState
+from tui.core.steps import StepState
 from tui.widgets.check_table import CheckTable
 from tui.widgets.error_page import ErrorPage
 

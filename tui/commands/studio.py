@@ -22,6 +22,7 @@ from tui.commands.connection import (
 )
 from tui.core import actions, reports, view_fill, view_sync
 from tui.core import views as catalogue
+from tui.core.datakit_settings import own_confs
 from tui.core.errors import Exit, UsageError
 from tui.core.plan import view_change
 from tui.core.ports import Dashboard, Studio, Workspace
@@ -29,6 +30,7 @@ from tui.core.proposal import cluster_name
 from tui.core.query_forms import Form, unverified
 from tui.core.receipts import Receipt
 from tui.core.survey import CLUSTER_TAG, Survey, survey
+from tui.core.view_spelling import TUTORIAL, Spelling, fitting, spelled
 from tui.core.view_sync import Standing, Wanted
 from tui.core.view_writes import create_views, new_id
 from tui.core.writes import now
@@ -101,25 +103,31 @@ def _look(options: argparse.Namespace) -> tuple[Connection, Survey]:
     return connection, survey(connection.cluster, datakit(options, connection))
 
 
-def _wanted(key: str, cluster: str) -> Wanted:
+def _wanted(key: str, cluster: str, spelling: Spelling = TUTORIAL) -> Wanted:
     language = i18n.language()
-    return Wanted(key, cluster, catalogue.view(key).name(language), language)
+    named = spelling if key == "etcd" else TUTORIAL
+    return Wanted(key, cluster, catalogue.view(key).name(language), language, named)
+
+
+def _spelling(client: Studio, cluster: str, look: Survey | None) -> Spelling:
+    """How etcd's data is named: by the confs that DataKit mounts, else by what has arrived (one request)."""
+    texts = [conf.text or "" for conf in own_confs(look)] if look is not None else []
+    return fitting(client, cluster, *texts, now_s=time.time())
 
 
 def _status(options: argparse.Namespace) -> int:
     _connection, look = _look(options)
-    client = _client(options, look.time_scale)
-    found = view_sync.look(client, client.workspace(), [_wanted(key, cluster_name(look)) for key in catalogue.KEYS])
+    client, cluster = _client(options, look.time_scale), cluster_name(look)
+    workspace, spelling = client.workspace(), _spelling(client, cluster, look)
+    found = view_sync.look(client, workspace, [_wanted(key, cluster, spelling) for key in catalogue.KEYS])
     words = {
         view_sync.MISSING: _("missing"),
         view_sync.SAME: _("there: {name}"),
         view_sync.OUTDATED: _("there, as another version of this tool made it: {name}"),
         view_sync.CHANGED: _("there, changed by somebody since: {name}"),
     }
-    chosen, language = catalogue.catalogue(), i18n.language()
-    data = view_fill.panel_data(
-        client, chosen, cluster_name(look), now_ms=time.time() * 1000, time_scale=look.time_scale
-    )
+    chosen, language = [spelled(view, spelling) for view in catalogue.catalogue()], i18n.language()
+    data = view_fill.panel_data(client, chosen, cluster, now_ms=time.time() * 1000, time_scale=look.time_scale)
     if options.output == "json":
         print(json.dumps(view_fill.status(found, chosen, data, language), ensure_ascii=False, indent=2))
     for standing in found if options.output == "text" else ():
@@ -136,7 +144,7 @@ def _create(options: argparse.Namespace) -> int:
         catalogue.view(key)  # refused before anything is asked
     keys = list(dict.fromkeys(options.keys))
     if options.cluster_name:
-        name, time_scale, receipt = options.cluster_name, 1.0, None
+        name, time_scale, receipt, look = options.cluster_name, 1.0, None, None
         for key in keys:
             _wanted(key, name).template()
     else:
@@ -145,7 +153,8 @@ def _create(options: argparse.Namespace) -> int:
         receipt = actions.new_receipt(connection.cluster, look.datakit, look.uid, user=look.user)
     client = _client(options, time_scale)
     workspace = client.workspace()
-    standings = view_sync.look(client, workspace, [_wanted(key, name) for key in keys])
+    spelling = _spelling(client, name, look) if "etcd" in keys else TUTORIAL
+    standings = view_sync.look(client, workspace, [_wanted(key, name, spelling) for key in keys])
     for standing in standings:
         overwrite = standing.state == view_sync.CHANGED and standing.wanted.key in options.overwrite_view
         say("\n".join(reports.view_lines(view_change(standing), overwrite=overwrite)))

@@ -36,7 +36,7 @@ def check(options: argparse.Namespace) -> int:
         connection = connect(argparse.Namespace(**{**vars(options), "context": [name] if name else None}))
         facts = facts_of(options, connection, studio(connection.backend, found), every_node=options.every_node)
         report = checks.run(facts, wait_s=options.wait, on_result=progress, also=also)
-        return with_plots(facts, report) if options.output in ("html", "openmetrics") else report
+        return with_plots(facts, report) if options.output in ("html", "markdown", "openmetrics") else report
 
     run_reports = []
     for answer in each(names, one):
@@ -116,7 +116,7 @@ def _render(report: Report, options: argparse.Namespace) -> str:
     if options.output == "junit":
         return reports.as_junit(report)
     if options.output == "markdown":
-        return as_markdown(report)
+        return as_markdown(report, now_s=time.time())
     if options.output == "html":
         return as_html(report, now_s=time.time())
     if options.output == "openmetrics":

@@ -36,7 +36,7 @@ def files(
         "about.txt": about,
         "report.txt": reports.as_text(report),
         "report.json": reports.as_json(report),
-        "report.md": as_markdown(report),
+        "report.md": as_markdown(report, now_s=now_s),
         "report.html": as_html(report, now_s=now_s),
     }
     for receipt in receipts[:MOST_RECEIPTS]:

@@ -172,7 +172,7 @@ class _Look:
         self.running = running
         self.env = survey.datakit.env
         self.listed = _listed(self.env)
-        self.mounted = inputs_of(_confs(survey))
+        self.mounted = inputs_of(own_confs(survey))
         conf = self.mounted.get("container")
         self.conf: Mapping[str, Any] = conf if isinstance(conf, dict) else {}
 
@@ -254,8 +254,6 @@ class _Look:
         name = f"{_SWITCH}ENABLE_POD_METRIC"
         if told:
             today = _("on, by {where}").format(where=where)
-        elif where == "container.conf":
-            today = _("container.conf turns them off; the environment wins over it")
         elif where:
             today = _("turned off by {where}").format(where=where)
         else:
@@ -327,7 +325,7 @@ def inputs_of(confs: Iterable[MountedConf]) -> dict[str, Any]:
     return found
 
 
-def _confs(survey: Survey) -> list[MountedConf]:
+def own_confs(survey: Survey) -> list[MountedConf]:
     """The confs that the DaemonSet mounts from DataKit's own ConfigMap."""
     texts: Mapping[str, str] = (survey.conf or {}).get("data") or {}
     return mounted_confs(

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from tui.core import views as view_catalogue
 from tui.core.answers import Answers
 from tui.core.datakit_settings import CLUSTER_NAME_ENV, INPUTS_ENV
-from tui.core.desired import bodies, desired, named, needs_name
+from tui.core.desired import bodies, conf_text, desired, named, needs_name
 from tui.core.diff import as_yaml
 from tui.core.errors import UsageError
 from tui.core.istio_conf import annotation
@@ -19,6 +19,7 @@ from tui.core.ownership import FIELD_MANAGER
 from tui.core.ports import DEPLOYMENT, Kind, Object
 from tui.core.redaction import holds_secret
 from tui.core.survey import Survey
+from tui.core.view_spelling import TUTORIAL, of_conf, spelled
 from tui.i18n import _, writing_in
 
 
@@ -44,8 +45,9 @@ def files(answers: Answers, survey: Survey) -> dict[str, str]:
         made["kustomization.yaml"] = _kustomization(written)
         made["helm/values.yaml"] = _values(wanted)
     made |= _mesh(answers, survey)
+    spelling = of_conf(conf_text(answers, survey)) or TUTORIAL
     for key in answers.views.create:
-        view = view_catalogue.view(key)
+        view = spelled(view_catalogue.view(key), spelling)
         name = answers.views.names.get(key) or view.name(answers.views.lang)
         template = view_catalogue.build(view, name=name, language=answers.views.lang)
         made[f"dashboards/{key}.json"] = json.dumps(template, ensure_ascii=False, indent=1) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +24,7 @@ from tui.core.rollout import SECONDS_PER_POD, RolloutOptions, RolloutPlan, cost,
 from tui.core.survey import Survey
 from tui.core.topology import consequence
 from tui.core.view_drift import Difference, toward_ours
+from tui.core.view_spelling import TUTORIAL, Spelling, fitting
 from tui.core.view_sync import Standing, Wanted
 from tui.i18n import _, ngettext
 
@@ -180,7 +182,7 @@ def make_plan(
         left_out=left_out,
     )
     workspace = studio.workspace() if studio and answers.views.create else None
-    views = _views(answers, studio, workspace)
+    views = _views(answers, conf, studio, workspace)
     needless = [key for key in overwrite if not any((v.key, v.verb) == (key, CHANGED) for v in views)]
     plan = replace(
         plan,
@@ -259,11 +261,22 @@ def _workloads(
     return changes, tuple(left_out), asked.notes
 
 
-def wanted_view(answers: Answers, key: str) -> Wanted:
-    """A view as the answers want it. Raises UsageError for a key that is none of the seven."""
+def wanted_view(answers: Answers, key: str, spelling: Spelling = TUTORIAL) -> Wanted:
+    """A view as the answers want it; `spelling` is how etcd's data is named. Raises UsageError for a key that is none
+    of the seven.
+    """
     language = answers.views.lang
     name = answers.views.names.get(key) or view_catalogue.view(key).name(language)
-    return Wanted(key, answers.cluster.name, name, language)
+    return Wanted(key, answers.cluster.name, name, language, spelling if key == "etcd" else TUTORIAL)
+
+
+def wanted_views(answers: Answers, keys: Sequence[str], conf: str, studio: Studio | None) -> list[Wanted]:
+    """These views as the answers want them, the ETCD view in the names that this etcd.conf gives, or, where there is
+    none, in those of the data that has arrived: one request then. `answers` are `named`. Raises UnreachableError.
+    """
+    cluster = answers.cluster.name
+    found = fitting(studio, cluster, conf, now_s=time.time()) if "etcd" in keys else TUTORIAL
+    return [wanted_view(answers, key, found) for key in keys]
 
 
 def view_change(standing: Standing) -> ViewChange:
@@ -271,8 +284,8 @@ def view_change(standing: Standing) -> ViewChange:
     return ViewChange(standing.wanted.key, standing.wanted.name, _VIEW_VERBS[standing.state], standing)
 
 
-def _views(answers: Answers, studio: Studio | None, workspace: Workspace | None) -> tuple[ViewChange, ...]:
-    wanted = [wanted_view(answers, key) for key in answers.views.create]
+def _views(answers: Answers, conf: str, studio: Studio | None, workspace: Workspace | None) -> tuple[ViewChange, ...]:
+    wanted = wanted_views(answers, answers.views.create, conf, studio)
     if studio is None or workspace is None:
         return tuple(ViewChange(one.key, one.name, NOT_COMPARED) for one in wanted)
     return tuple(view_change(standing) for standing in view_sync.look(studio, workspace, wanted))

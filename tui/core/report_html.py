@@ -8,7 +8,7 @@ from html import escape
 from itertools import groupby
 
 from tui.core.checks.model import Course, Expiry, Report, Result
-from tui.core.reports import MARKS, WORDS, details, outcome, verdict_line
+from tui.core.reports import MARKS, WORDS, arrival, details, outcome, verdict_line
 from tui.i18n import _, assets, language, ngettext
 
 # A browser is told the same: nothing is loaded, no script runs, no form is sent.
@@ -33,7 +33,7 @@ def as_html(report: Report, *, now_s: float) -> str:
     for context in dict.fromkeys(report.contexts):
         parts.append(f"<h2>{escape(context)}</h2>")
         parts += _checks([r for r in report.results if r.context == context])
-        parts += _plots([course for course in report.courses if course.context == context])
+        parts += _plots([course for course in report.courses if course.context == context], now_s)
         parts += _certificates([expiry for expiry in report.expiries if expiry.context == context], now_s)
     parts.append("</body></html>")
     return "\n".join(parts) + "\n"
@@ -67,14 +67,14 @@ def _row(result: Result) -> str:
     )
 
 
-def _plots(courses: Sequence[Course]) -> list[str]:
+def _plots(courses: Sequence[Course], now_s: float) -> list[str]:
     if not courses:
         return []
-    figures = [_figure(course) for course in courses]
+    figures = [_figure(course, now_s) for course in courses]
     return [f"<h3>{escape(_('What arrived'))}</h3>", '<div class="plots">', *figures, "</div>"]
 
 
-def _figure(course: Course) -> str:
+def _figure(course: Course, now_s: float) -> str:
     """A course as a line of its own scale; a single point is drawn as a dot."""
     times, values = [t for t, _v in course.points], [v for _t, v in course.points]
     low, high = min(values), max(values)
@@ -88,16 +88,14 @@ def _figure(course: Course) -> str:
     ]
     drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     x, y = places[-1]
-    newest = time.strftime("%H:%M:%S", time.localtime(times[-1] / 1000))
     name = f"{course.measurement}.{course.field}"
-    count = ngettext("{n} point", "{n} points", len(values)).format(n=len(values))
-    span = f"{low:.6g} … {high:.6g}" if high > low else f"{high:.6g}"
+    told = [f"{values[-1]:.6g}", *arrival(course, now_s)]
     return (
         f'<figure><svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(name, quote=True)}"><polyline points="{drawn}"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="currentColor"/></svg>'
         f"<figcaption><strong>{escape(name)}</strong> {escape(course.member)}<br>"
-        f"{escape(_('newest'))}: {values[-1]:.6g} ({newest}) · {escape(count)} · {escape(span)}</figcaption></figure>"
+        f"{escape(' · '.join(told))}</figcaption></figure>"
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from tui.core.checks.model import Report, Result
-from tui.core.reports import MARKS, WORDS, details, outcome, verdict_line
+from tui.core.checks.model import Course, Report, Result
+from tui.core.reports import MARKS, WORDS, arrival, details, outcome, verdict_line
 from tui.i18n import _
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#])")
 
 
-def as_markdown(report: Report) -> str:
-    """The report: the verdict, a table of every check for each context, and what is not well in full."""
+def as_markdown(report: Report, *, now_s: float) -> str:
+    """The report: the verdict, a table of every check for each context, what is not well in full, what arrived."""
     lines = [f"# {_('Verification')}", "", _plain(verdict_line(report))]
     for context in dict.fromkeys(report.contexts):
         results = [r for r in report.results if r.context == context]
@@ -25,7 +26,19 @@ def as_markdown(report: Report) -> str:
         for result in results:
             if result.status in ("fail", "warn") or (result.status == "skip" and result.remedy):
                 lines += _section(result)
+        lines += _arrived([course for course in report.courses if course.context == context], now_s)
     return "\n".join(lines) + "\n"
+
+
+def _arrived(courses: Sequence[Course], now_s: float) -> list[str]:
+    if not courses:
+        return []
+    lines = ["", f"### {_('What arrived')}", "", f"| {_('metric')} | | {_('newest')} | |", "|---|---|---|---|"]
+    for course in courses:
+        told = _plain(" · ".join(arrival(course, now_s)))
+        value = f"{course.points[-1][1]:.6g}"
+        lines.append(f"| `{course.measurement}.{course.field}` | {_plain(course.member)} | {value} | {told} |")
+    return lines
 
 
 def _section(result: Result) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from xml.etree import ElementTree
 
 from tui.core.changes import SAME
-from tui.core.checks.model import INFO, REQUIRED, Report, Result
+from tui.core.checks.model import INFO, REQUIRED, Course, Report, Result
 from tui.core.plan import Plan, ViewChange
 from tui.core.plan_groups import groups, overview
 from tui.core.receipts import PodStep, Receipt
@@ -69,6 +70,18 @@ def _details(result: Result) -> list[str]:
 def outcome(result: Result) -> str:
     """What came out, in words: what was found, or why it was skipped."""
     return result.skipped_because if result.status == "skip" else result.found
+
+
+def arrival(course: Course, now_s: float) -> list[str]:
+    """How what arrived is doing: its age, how fast it grows, how many points there are, when the next is due."""
+    age = max(now_s - course.newest_s, 0.0)
+    told = [_("{age} s old").format(age=f"{age:.0f}")]
+    if course.per_second is not None:
+        told.append(_("{rate} a second").format(rate=f"{course.per_second:.4g}"))
+    count = len(course.points)
+    told.append(ngettext("{n} point", "{n} points", count).format(n=count))
+    told.append(_("next at {time}").format(time=time.strftime("%H:%M:%S", time.localtime(course.due_s))))
+    return told
 
 
 def line(result: Result, *, ascii_only: bool = False) -> str:

@@ -35,6 +35,21 @@ def with_wrong_port(text: str) -> str:
     return re.sub(r"(https?://[^/\"\s]+):(2379|2381)\b", lambda found: f"{found[1]}:{int(found[2]) + 10}", text)
 
 
+def without_ca(text: str) -> str:
+    """The server is not verified any more."""
+    return "".join(line for line in text.splitlines(keepends=True) if not re.match(r"\s*tls_ca\s*=", line))
+
+
+def with_peer_certificate(text: str) -> str:
+    """The client shows the certificate that etcd's members use among themselves."""
+    return text.replace("healthcheck-client.", "peer.")
+
+
+def with_another_socket(text: str) -> str:
+    """The container runtime is looked for where there is none."""
+    return re.sub(r"unix:///[^\"]+", "unix:///run/elsewhere/containerd.sock", text)
+
+
 def doubled(text: str) -> str:
     """The first input is there a second time, under another source and with a tag of its own."""
     start = text.index(_BLOCK)

@@ -55,10 +55,10 @@ class Cluster:
         body = [{"op": "replace", "path": "/metadata/managedFields", "value": owners}]
         await self.client.send("PATCH", path, body, content_type=JSON_PATCH, query={"fieldManager": editor})
 
-    async def conf(self) -> str | None:
-        """The text of etcd.conf, None where there is none."""
+    async def conf(self, key: str = KEY) -> str | None:
+        """The text of a conf, None where there is none."""
         found = await self.client.find(self.config_map)
-        return None if found is None else (found.get("data") or {}).get(KEY)
+        return None if found is None else (found.get("data") or {}).get(key)
 
     async def env(self, name: str) -> str | None:
         """The value of DataKit's environment variable, None where it is not set."""
@@ -87,14 +87,14 @@ class Cluster:
             while not await self.is_rolled_out():
                 await asyncio.sleep(_POLL_S)
 
-    async def conf_in_use(self) -> bool:
-        """Whether etcd.conf is there, mounted, and rolled out."""
-        if not await self.conf():
+    async def conf_in_use(self, key: str = KEY) -> bool:
+        """Whether a conf is there, mounted, and rolled out."""
+        if not await self.conf(key):
             return False
         item = await self.client.get(self.daemon_set)
         containers = item["spec"]["template"]["spec"]["containers"]
         mounts = [mount for each in containers for mount in each.get("volumeMounts") or ()]
-        return any(mount.get("subPath") == KEY for mount in mounts) and await self.is_rolled_out()
+        return any(mount.get("subPath") == key for mount in mounts) and await self.is_rolled_out()
 
 
 def _who(entry: Object) -> tuple[str, str, str]:
@@ -108,13 +108,16 @@ def _env(item: Object) -> list[Object]:
 
 
 class ConfEdit:
-    """etcd.conf becomes `change(text)` (None: the key goes), once it is in use; then the pods start anew, if `restart`.
+    """A conf becomes `change(text)` (None: the key goes), once it is in use; then the pods start anew, if `restart`.
 
     What a person repairs stays repaired: an edit is made once.
     """
 
-    def __init__(self, cluster: Cluster, change: Callable[[str], str | None], *, restart: bool = True) -> None:
+    def __init__(
+        self, cluster: Cluster, change: Callable[[str], str | None], *, restart: bool = True, key: str = KEY
+    ) -> None:
         self._cluster = cluster
+        self._key = key
         self._change = change
         self._restart = restart
         self._waiting: asyncio.Task[None] | None = None
@@ -124,7 +127,7 @@ class ConfEdit:
 
     async def set(self) -> bool:
         """Make the edit, or wait for a conf in the background. Returns whether it was made."""
-        if await self._cluster.conf_in_use():
+        if await self._cluster.conf_in_use(self._key):
             await self._break()
             return True
         self._waiting = asyncio.create_task(self._wait())
@@ -134,7 +137,7 @@ class ConfEdit:
         while True:
             await asyncio.sleep(4 * _POLL_S)
             try:
-                if await self._cluster.conf_in_use():
+                if await self._cluster.conf_in_use(self._key):
                     await self._break()
                     return
             except (ApiStatusError, OSError, TimeoutError):
@@ -143,9 +146,9 @@ class ConfEdit:
     async def _break(self) -> None:
         def change(item: Object) -> None:
             self._owners = copy.deepcopy(item["metadata"].get("managedFields", []))
-            self._before = item["data"][KEY]
-            self._after = self._change(item["data"][KEY])
-            _put(item["data"], KEY, self._after)
+            self._before = item["data"][self._key]
+            self._after = self._change(item["data"][self._key])
+            _put(item["data"], self._key, self._after)
 
         await self._cluster.change(self._cluster.config_map, change)
         if self._restart:
@@ -156,11 +159,11 @@ class ConfEdit:
         if self._waiting is not None:
             self._waiting.cancel()
             await asyncio.gather(self._waiting, return_exceptions=True)
-        if self._before is None or await self._cluster.conf() != self._after:
+        if self._before is None or await self._cluster.conf(self._key) != self._after:
             return
 
         def restore(item: Object) -> None:
-            _put(item.setdefault("data", {}), KEY, self._before)
+            _put(item.setdefault("data", {}), self._key, self._before)
 
         await self._cluster.change(self._cluster.config_map, restore)
         await self._cluster.give_back(self._cluster.config_map, self._owners)

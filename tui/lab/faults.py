@@ -189,6 +189,38 @@ FAULTS = (
         N_("Points arrive, but with times long past: what looks at the last minutes sees none."),
         "studio/series",
     ),
+    Fault(
+        "neighbours-gone",
+        N_("Somebody applied a ConfigMap with etcd.conf alone: the key container.conf is gone, still mounted."),
+        N_("In the pods container.conf is an empty directory: DataKit's container input has its defaults."),
+        "conf/others",
+    ),
+    Fault(
+        "no-ca",
+        N_("etcd.conf names no CA."),
+        N_("Everything arrives, but DataKit hands its client certificate to whoever answers at that address."),
+        "etcd/cert-ca",
+        ("node-tls", "elected"),
+    ),
+    Fault(
+        "over-privileged-cert",
+        N_("etcd.conf names the certificate that etcd's members use among themselves."),
+        N_("Everything arrives, but a DataKit pod that is taken over can act as a member of etcd."),
+        "etcd/cert-purpose",
+        ("node-tls", "elected"),
+    ),
+    Fault(
+        "container-input-off",
+        N_("ENV_DEFAULT_ENABLED_INPUTS switches the input container off."),
+        N_("Neither containers nor the cluster's objects arrive; the Docker and Kubernetes views stay empty."),
+        "container/enabled",
+    ),
+    Fault(
+        "runtime-socket",
+        N_("container.conf looks for the container runtime's socket where there is none."),
+        N_("No container arrives, and the Docker view stays empty."),
+        "container/fed",
+    ),
 )
 
 

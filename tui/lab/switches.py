@@ -17,7 +17,7 @@ from tui.i18n import _
 from tui.lab import conf_edits, faults, vendor
 from tui.lab.client import MERGE_PATCH, ApiStatusError, Object
 from tui.lab.daemonsets import GENERATION_ANNOTATION
-from tui.lab.edits import JSON_PATCH, ConfEdit, EnvEdit
+from tui.lab.edits import JSON_PATCH, KEY, ConfEdit, EnvEdit
 from tui.lab.layouts import issue
 from tui.lab.machines import NodeController
 from tui.lab.nodes import Node
@@ -435,8 +435,8 @@ class ClockSkew:
         self._lab.skew_s = 0.0
 
 
-def _conf(change: Callable[[str], str | None], *, restart: bool = True) -> Callable[[Lab], Switch]:
-    return lambda lab: ConfEdit(lab.cluster, change, restart=restart)
+def _conf(change: Callable[[str], str | None], *, restart: bool = True, key: str = KEY) -> Callable[[Lab], Switch]:
+    return lambda lab: ConfEdit(lab.cluster, change, restart=restart, key=key)
 
 
 def _env(name: str, change: Callable[[str | None], str | None]) -> Callable[[Lab], Switch]:
@@ -451,7 +451,12 @@ def _wrong_token(value: str | None) -> str | None:
     return (value or "").partition("token=")[0] + "token=tkn_00000000000000000000000000000000"
 
 
+def _without_container(value: str | None) -> str | None:
+    return ",".join(["-container" if name == "container" else name for name in (value or "container").split(",")])
+
+
 _CLUSTER_NAME = "ENV_CLUSTER_NAME_K8S"
+_CONTAINER_CONF = "container.conf"
 
 SWITCHES: dict[str, Callable[[Lab], Switch]] = {
     "elected-on-worker": Elected,
@@ -483,4 +488,9 @@ SWITCHES: dict[str, Callable[[Lab], Switch]] = {
     "studio-rate-limit": lambda lab: StudioFault(lab, "rate-limit"),
     "wrong-api-key": lambda lab: StudioFault(lab, "wrong-key"),
     "clock-skew": ClockSkew,
+    "neighbours-gone": _conf(lambda text: None, key=_CONTAINER_CONF),
+    "no-ca": _conf(conf_edits.without_ca),
+    "over-privileged-cert": _conf(conf_edits.with_peer_certificate),
+    "container-input-off": _env("ENV_DEFAULT_ENABLED_INPUTS", _without_container),
+    "runtime-socket": _conf(conf_edits.with_another_socket, key=_CONTAINER_CONF),
 }

@@ -67,7 +67,10 @@ def test_an_input_that_is_off_is_a_warning_that_names_the_command_and_the_rest_i
 
 
 def test_a_conf_switches_it_on_as_well() -> None:
-    assert inputs.container_enabled(facts({}, confs=("[inputs.container]\n",))).status == "pass"
+    conf = ("[inputs.container]\n",)
+    assert inputs.container_enabled(facts({}, confs=conf)).status == "pass"
+    off = facts({"ENV_DEFAULT_ENABLED_INPUTS": "cpu,-container"}, confs=conf)
+    assert inputs.container_enabled(off).status == "fail", "switched off even where a conf names it"
 
 
 def test_every_agent_must_feed_and_who_does_not_is_named() -> None:

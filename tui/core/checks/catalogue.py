@@ -35,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     Check("conf/mounted", REQUIRED, N_("DataKit's pods mount it"), cluster.mounted, ("conf/key",)),
     Check("conf/fresh", REQUIRED, N_("The pods have its newest text"), cluster.fresh, ("conf/mounted",), True),
     Check("conf/loaded", REQUIRED, N_("DataKit loaded it"), cluster.loaded, ("conf/fresh",), True),
+    Check("conf/others", WARNING, N_("Nothing else that is mounted is gone"), cluster.others, ("datakit/found",)),
     Check("etcd/discovered", INFO, N_("The members of etcd are known"), etcd.discovered, ("datakit/found",)),
     Check("etcd/duplicate", WARNING, N_("No member is scraped twice"), etcd.duplicate, ("conf/mounted",)),
     Check(
@@ -62,6 +63,14 @@ CHECKS: tuple[Check, ...] = (
     Check("etcd/cert-dates", REQUIRED, N_("Certificates are valid"), certificates.dates, ("etcd/cert-readable",)),
     Check("etcd/cert-pair", REQUIRED, N_("Certificate and key match"), certificates.pair, ("etcd/cert-readable",)),
     Check("etcd/cert-san", REQUIRED, N_("The server's name is right"), certificates.san, ("etcd/cert-readable",)),
+    Check("etcd/cert-ca", WARNING, N_("The server is verified"), certificates.ca, ("conf/mounted",)),
+    Check(
+        "etcd/cert-purpose",
+        WARNING,
+        N_("The certificate is for clients alone"),
+        certificates.purpose,
+        ("etcd/cert-readable",),
+    ),
     Check("etcd/answers", REQUIRED, N_("etcd answers with metrics"), etcd.answers, ("etcd/elected-node",), True),
     Check("etcd/filter", REQUIRED, N_("The filter keeps metrics"), etcd.kept, ("conf/mounted",)),
     Check("etcd/fed", REQUIRED, N_("DataKit hands them on"), etcd.fed, ("conf/loaded", "etcd/answers"), True),

@@ -148,6 +148,46 @@ def _is_client(file: CertificateFile) -> bool:
     return "clientAuth" in file.certificates[0].usages
 
 
+def ca(facts: Facts) -> Finding:
+    """The server is verified: the conf names a CA."""
+    if not any(found.files() for found in facts.etcd_inputs()):
+        return not_needed(_("The conf names no certificates: plain HTTP."))
+    without = [url for found in facts.etcd_inputs() if found.files() and not found.tls.ca for url in found.urls]
+    if without:
+        return failed(
+            _("not verified: {urls}").format(urls=names(without)),
+            object=facts.etcd_conf.path if facts.etcd_conf else "",
+            causes=(_("Without tls_ca DataKit shows its client certificate to whoever answers there."),),
+            remedy=_("Set tls_ca to etcd's ca.crt, beside the certificate."),
+            status="warn",
+        )
+    return passed(_("the conf names etcd's CA"))
+
+
+def purpose(facts: Facts) -> Finding:
+    """The client's certificate is for clients alone; kubeadm's peer and server certificates can act as a member, too.
+
+    As kubeadm issues them (cmd/kubeadm/app/phases/certs/certlist.go).
+    """
+    nothing = _no_certificates(facts)
+    if nothing:
+        return nothing
+    serving = [
+        f"{pod.node}: {seen.cert.path}"
+        for pod, _found, seen in _each_certificate(facts)
+        if seen.cert.certificates and "serverAuth" in seen.cert.certificates[0].usages
+    ]
+    if serving:
+        return failed(
+            _("may serve as well: {files}").format(files=names(serving)),
+            object=serving[0].split(":")[0],
+            causes=(_("It is a certificate of etcd's own: whoever has it can act as a member."),),
+            remedy=_("Use a certificate for clients alone, such as healthcheck-client."),
+            status="warn",
+        )
+    return passed(_("for clients alone"))
+
+
 def san(facts: Facts) -> Finding:
     """The server's certificate names the host of the URL, where the server is verified."""
     nothing = _no_certificates(facts)

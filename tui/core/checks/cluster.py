@@ -288,3 +288,21 @@ def loaded(facts: Facts) -> Finding:
         )
     text = ngettext("loaded in {n} pod", "loaded in {n} pods", len(pods)).format(n=len(pods))
     return passed(text + _sample(facts), object=conf.path)
+
+
+def others(facts: Facts) -> Finding:
+    """Every other conf that the DaemonSet mounts is there: who applies a ConfigMap whole deletes its neighbours."""
+    gone = [conf for conf in facts.confs if conf.text is None and conf is not facts.etcd_conf]
+    if gone:
+        return failed(
+            _("mounted, but not in the ConfigMap: {keys}").format(keys=names([conf.key for conf in gone])),
+            object=f"ConfigMap {facts.datakit.namespace}/{gone[0].config_map}",
+            looked_at=", ".join(conf.path for conf in gone),
+            causes=(
+                _("An apply of a ConfigMap that lacks a key deletes the key."),
+                _("A mount without its key becomes an empty directory."),
+            ),
+            remedy=_("Bring the keys back from their source, or from a backup, and restart the DataKit pods."),
+            status="warn",
+        )
+    return passed(_("every conf that is mounted is there"))

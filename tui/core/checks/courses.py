@@ -32,5 +32,5 @@ def courses(facts: Facts) -> tuple[Course, ...]:
             )
             member = series.tags.get("instance") or series.tags.get("host", "")
             if points:
-                found.append(Course(facts.cluster.context, measurement, name, member, tuple(points)))
+                found.append(Course(facts.cluster.context, measurement, name, member, tuple(points), facts.interval_s))
     return tuple(found)

@@ -10,9 +10,9 @@ from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, not_needed, passed
 from tui.core.checks.model import REQUIRED, Check
 from tui.core.checks.studio import no_studio
-from tui.core.desired import named
+from tui.core.desired import conf_text, named
 from tui.core.drift import Field
-from tui.core.plan import wanted_view
+from tui.core.plan import wanted_views
 from tui.core.receipts import Receipt
 from tui.i18n import N_, _, ngettext
 
@@ -23,7 +23,7 @@ def against_answers(answers: Answers, command: str) -> tuple[Check, ...]:
     def views(facts: Facts) -> list[Field]:
         assert facts.studio is not None
         given = named(answers, facts.survey)
-        wanted = [wanted_view(given, key) for key in given.views.create]
+        wanted = wanted_views(given, given.views.create, conf_text(given, facts.survey), facts.studio)
         return drift.of_views(facts.studio, facts.studio.workspace(), wanted)
 
     return _checks(lambda facts: drift.of_answers(answers, facts.survey), views, bool(answers.views.create), command)

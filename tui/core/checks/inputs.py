@@ -33,7 +33,7 @@ def _enabled(facts: Facts, what: str) -> Finding:
         what,
         looked_at=INPUTS_ENV,
         object=f"DaemonSet {facts.datakit.namespace}/{facts.datakit.name}",
-        causes=(_("{name} is not among the default inputs, and no conf names it.").format(name=INPUT),),
+        causes=(_("{env} lacks {name}, or switches it off as -{name}.").format(env=INPUTS_ENV, name=INPUT),),
         remedy=_("Add {name} to {env} of the DaemonSet.").format(name=INPUT, env=INPUTS_ENV),
         command=(
             f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} set env "

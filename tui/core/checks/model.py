@@ -65,13 +65,35 @@ class Result:
 
 @dataclass(frozen=True)
 class Course:
-    """How one field of one series went: (unix ms, value) in order of time. `member` tells the series apart."""
+    """How one field of one series went: (unix ms, value) in order of time. `member` tells the series apart.
+
+    It is collected every `interval_s` seconds.
+    """
 
     context: str
     measurement: str
     field: str
     member: str
     points: tuple[tuple[float, float], ...]
+    interval_s: float = 60.0
+
+    @property
+    def newest_s(self) -> float:
+        """When the newest value was collected, in unix seconds."""
+        return self.points[-1][0] / 1000
+
+    @property
+    def due_s(self) -> float:
+        """When the next one is due, in unix seconds."""
+        return self.newest_s + self.interval_s
+
+    @property
+    def per_second(self) -> float | None:
+        """By how much a counter grew in a second between its last two values; None for what is no counter, or fell."""
+        if not self.field.endswith(("_total", "_count", "_sum")) or len(self.points) < 2:
+            return None
+        (before, low), (then, high) = self.points[-2:]
+        return (high - low) / (then - before) * 1000 if high >= low and then > before else None
 
 
 @dataclass(frozen=True)
