@@ -21,7 +21,15 @@ from tui.backend.studio import StudioClient
 from tui.core import actions, reports, view_sync, views
 from tui.core.answers import Answers, ClusterAnswers, EtcdAnswers, ViewAnswers
 from tui.core.changes import CREATE, SAME
-from tui.core.errors import Exit, ForbiddenError, KeyRejectedError, PartialError, RefusedError, WizardError
+from tui.core.errors import (
+    Exit,
+    ForbiddenError,
+    KeyRejectedError,
+    PartialError,
+    RefusedError,
+    UsageError,
+    WizardError,
+)
 from tui.core.plan import CHANGED, UPDATE, Plan, make_plan
 from tui.core.ports import Cluster
 from tui.core.receipts import FAILED, UNDONE, UNKNOWN, WRITTEN, Receipt, Store, load
@@ -162,6 +170,18 @@ def test_what_a_person_changed_is_told_left_and_overwritten_only_when_named(plac
     assert verbs(place.plan("etcd")) == [SAME]
     place.undo(receipt)
     assert place.shows(uuid) == theirs
+
+
+def test_a_receipt_on_which_a_later_one_stands_is_undone_after_it(place: Place) -> None:
+    first = place.apply(place.plan("etcd"))
+    theirs = place.person(first.views[0].uuid)
+    second = place.apply(place.plan("etcd", overwrite=("etcd",)))
+    with pytest.raises(UsageError, match="later apply") as refused:
+        place.undo(first)
+    assert refused.value.object == str(second.path)
+    place.undo(second)
+    assert place.shows(first.views[0].uuid) == theirs, "what the person made was not lost in between"
+    assert place.undo(first, "etcd").undone
 
 
 def test_a_view_that_nobody_changed_needs_no_overwriting(place: Place) -> None:

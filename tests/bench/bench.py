@@ -138,12 +138,15 @@ def line(one: Measured) -> str:
 def main() -> None:
     import shutil
 
+    import lab_bench
     import preview_bench
     import views_bench
 
     print(f"medians of {RUNS}")
     with tempfile.TemporaryDirectory() as folder:
         for one in measure(Path(folder), RUNS, etcd=bool(shutil.which("etcd"))):
+            print(line(one), flush=True)
+        for one in lab_bench.measure(Path(folder)):
             print(line(one), flush=True)
     for one in (*views_bench.measure(RUNS), *preview_bench.measure(RUNS)):
         print(line(one), flush=True)

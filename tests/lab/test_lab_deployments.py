@@ -41,7 +41,7 @@ async def admin(lab: Lab, tmp_path: Path) -> AsyncIterator[Client]:
     async def empty() -> bool:
         return not (await made.get(PODS))["items"] and not (await made.get(f"{SPACE}/replicasets"))["items"]
 
-    await until(empty, 30)
+    await until(empty, 60)
     await made.close()
 
 
@@ -79,7 +79,7 @@ async def rolled_out(admin: Client) -> list[Object]:
             seen.append(item["status"])
         return complete(item)
 
-    await until(done)
+    await until(done, 60)
     return seen
 
 
@@ -178,7 +178,7 @@ async def test_a_paused_one_waits_until_it_is_resumed(admin: Client) -> None:
         seen = item["status"]["observedGeneration"] >= changed["metadata"]["generation"]
         return seen and conditions(item)["Progressing"] == ("Unknown", "DeploymentPaused")
 
-    await until(paused)
+    await until(paused, 60)
     assert list(await sets(admin)) == ["1"]
     await patch(admin, {"spec": {"paused": False}})
     await rolled_out(admin)
@@ -195,7 +195,7 @@ async def test_a_rollout_that_gets_nowhere_is_told_after_its_deadline(admin: Cli
         item = await admin.get(f"{SPACE}/deployments/web")
         return conditions(item)["Progressing"] == ("False", "ProgressDeadlineExceeded")
 
-    await until(failed)
+    await until(failed, 60)
     item = await admin.get(f"{SPACE}/deployments/web")
     assert item["status"]["availableReplicas"] == 2  # 25 % of two, rounded down, is none that may be missing
     assert item["status"]["updatedReplicas"] == 1
@@ -216,9 +216,9 @@ async def test_scaling_and_deleting(admin: Client) -> None:
     async def none() -> bool:
         return not await pods() and not await sets(admin)
 
-    await until(one)
+    await until(one, 60)
     await admin.send("DELETE", f"{SPACE}/deployments/web")
-    await until(none)
+    await until(none, 60)
 
 
 async def test_a_pod_that_fits_nowhere_says_why_and_goes_where_a_label_is_set(admin: Client) -> None:
@@ -233,7 +233,7 @@ async def test_a_pod_that_fits_nowhere_says_why_and_goes_where_a_label_is_set(ad
                     return str(each["message"])
         return ""
 
-    message = await until(told)
+    message = await until(told, 60)
     assert message == "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
     label = {"metadata": {"labels": {"disk": "fast"}}}
     await admin.send("PATCH", "/api/v1/nodes/worker-1", label, content_type=MERGE)
@@ -252,7 +252,7 @@ async def test_a_disruption_budget_counts_the_pods_that_may_go(admin: Client) ->
         status = (await admin.get(f"{path}/web"))["status"]
         return (status["currentHealthy"], status["expectedPods"], status["disruptionsAllowed"]) == (3, 3, 1)
 
-    await until(counted)
+    await until(counted, 60)
 
 
 @pytest.mark.parametrize(

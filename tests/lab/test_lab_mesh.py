@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from lab_clients import MERGE, client_of, points
+from lab_clients import MAPS, MERGE, SETS, apply, client_of, config_map, daemon_set, points
 from lab_machines import until
 
 from tui.lab.agent import LOG_FILE
@@ -83,7 +83,7 @@ async def test_a_restart_through_the_template_brings_new_pods_with_sidecars(lab:
         pods = (await admin.get(PROD, labelSelector="app=details"))["items"]
         return pods[0] if len(pods) == 1 and pods[0]["metadata"]["uid"] != old["metadata"]["uid"] else None
 
-    new = await until(replaced)
+    new = await until(replaced, 60)
     assert ready(new) == "2/2"
     assert injection.STATUS in new["metadata"]["annotations"]
     with pytest.raises(NetworkError) as gone:
@@ -208,7 +208,7 @@ async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(l
         found = [each for each, _value in points(lab, "istio_prom", field)]
         return [each for each in found if tags.items() <= each.items()]
 
-    await until(lambda: arrived("istio_requests_total"))  # the tutorial's annotations, as far as they parse
+    await until(lambda: arrived("istio_requests_total"), 60)  # the tutorial's annotations, as far as they parse
     assert not arrived("istio_request_duration_milliseconds_bucket")
     text = LEAN
     body = {"spec": {"template": {"metadata": {"annotations": {objects.INSTANCES: text}}}}}
@@ -219,7 +219,7 @@ async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(l
         found = arrived("istio_request_duration_milliseconds_bucket", destination_workload="details-v1")
         return found[0] if found else None
 
-    tags = await until(bucket, 30)
+    tags = await until(bucket, 60)
     assert time.monotonic() - began >= 60 / lab.scale  # no sooner than one interval after it was picked up
     assert tags["namespace"] == "prod"
     assert tags["pod_name"].startswith("details-v1-")
@@ -230,3 +230,68 @@ async def test_an_annotation_that_is_mended_brings_what_the_broken_one_did_not(l
     assert item["metadata"]["generation"] >= 3  # made, given its revision, changed
     log = "".join(agent.container.read(LOG_FILE).decode() for agent in lab.agents())
     assert "failed to new prom runner of pod details-v1-" in log
+
+
+async def test_a_pods_metrics_can_be_had_through_the_api_server(lab: Lab, admin: Client) -> None:
+    (pod,) = (await admin.get(PROD, labelSelector="app=ratings"))["items"]
+    asked = ("prod", pod["metadata"]["name"], 15020, "GET", "/stats/prometheus", "", {})
+    status, _headers, body = await lab.hooks.proxy(*asked)
+    assert status == 200
+    assert b"istio_tcp_sent_bytes_total" in body
+
+
+ISTIOD = """\
+[[inputs.prom]]
+  url = "http://istiod.istio-system.svc.cluster.local:15014/metrics"
+  source = "prom-istiod"
+  metric_types = ["counter", "gauge", "histogram"]
+  metric_name_filter = ["^pilot_(services|proxy_convergence_time)$"]
+  measurement_name = "istio_prom"
+  interval = "60s"
+  [inputs.prom.tags]
+    app_id = "istiod"
+    cluster_name_k8s = "lab"
+"""
+BY_SELECTOR = """\
+[inputs.kubernetesprometheus]
+  scrape_interval = "5m"
+  [[inputs.kubernetesprometheus.instances]]
+    role = "pod"
+    namespaces = ["prod"]
+    selector = "app=mongodb"
+    port = "15020"
+    path = "/stats/prometheus"
+    [inputs.kubernetesprometheus.instances.custom]
+      measurement = "istio_prom"
+      [inputs.kubernetesprometheus.instances.custom.tags]
+        pod_name = "__kubernetes_pod_name"
+"""
+
+
+async def test_confs_reach_istiod_by_its_name_and_sidecars_by_a_selector(lab: Lab, admin: Client) -> None:
+    names = {"prom_istiod.conf": ("prom", ISTIOD), "kubernetesprometheus.conf": ("kubernetesprometheus", BY_SELECTOR)}
+    await apply(admin, f"{MAPS}/datakit-conf", config_map(**{key: text for key, (_, text) in names.items()}))
+    folder = "/usr/local/datakit/conf.d"
+    mounts = [
+        {"name": "datakit-conf", "mountPath": f"{folder}/{place}/{key}", "subPath": key, "readOnly": True}
+        for key, (place, _) in names.items()
+    ]
+    template = {"spec": {"containers": [{"name": "datakit", "volumeMounts": mounts}]}}
+    await apply(admin, f"{SETS}/datakit", daemon_set({"template": template}))
+    await until(lab.cluster.is_rolled_out, 60)
+
+    def arrived(field: str, **tags: str) -> list[dict[str, str]]:
+        return [each for each, _value in points(lab, "istio_prom", field) if tags.items() <= each.items()]
+
+    (pilot, *_more) = await until(lambda: arrived("pilot_services", app_id="istiod"), 60)
+    assert pilot["cluster_name_k8s"] == "lab"
+    assert pilot["instance"] == "istiod.istio-system.svc.cluster.local:15014"
+    assert arrived("pilot_proxy_convergence_time_bucket", app_id="istiod")
+    ups = [each for each, value in points(lab, "collector", "up") if each["job"] == "prom-istiod" and value == 1]
+    assert ups
+    (pod,) = (await admin.get(PROD, labelSelector="app=mongodb"))["items"]
+    name = pod["metadata"]["name"]
+    (tcp, *_more) = await until(lambda: arrived("istio_tcp_sent_bytes_total", pod_name=name), 60)
+    assert tcp["reporter"] == "destination"
+    assert tcp["cluster_name_k8s"] == "lab"  # the host's tags
+    assert tcp["host"] == pod["spec"]["nodeName"]

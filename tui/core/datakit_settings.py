@@ -259,8 +259,6 @@ class _Look:
         name = f"{_SWITCH}ENABLE_POD_METRIC"
         if told:
             today = _("on, by {where}").format(where=where)
-        elif where == "container.conf":
-            today = _("container.conf turns them off; the environment wins over it")
         elif where:
             today = _("turned off by {where}").format(where=where)
         else:

@@ -321,12 +321,17 @@ class Store:
         return next(pending, None)
 
     def later(self, receipt: Receipt) -> Receipt | None:
-        """A newer receipt, not undone, that changed one of the same objects: that one has to be undone first."""
+        """A newer receipt, not undone, that changed one of the same objects or dashboards: that one has to be undone
+        first, for it may hold what was there in between.
+        """
         objects = {(step.kind, step.namespace, step.name) for step in receipt.steps}
+        dashboards = {view.uuid for view in receipt.views if view.open}
         for other in self.all(receipt.cluster_uid, receipt.namespace):
             if other.id <= receipt.id or other.undone:
                 continue
             if any(step.open and (step.kind, step.namespace, step.name) in objects for step in other.steps):
+                return other
+            if any(view.open and view.uuid in dashboards for view in other.views):
                 return other
         return None
 

@@ -78,9 +78,7 @@ def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = N
             why=receipt.undone,
             remedy=_("Give another receipt."),
         )
-    if not receipt.steps or cluster is None:
-        return []
-    if cluster_uid(cluster) != receipt.cluster_uid:
+    if receipt.steps and cluster is not None and cluster_uid(cluster) != receipt.cluster_uid:
         raise UsageError(
             _("The receipt belongs to another cluster."),
             object=f"{receipt.context}, {receipt.server}",
@@ -94,6 +92,8 @@ def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = N
             object=str(later.path),
             remedy=_("Undo that one first; without an argument undo takes the newest."),
         )
+    if cluster is None:
+        return []
     steps = [_with_left_values(step, receipt, store) if store else step for step in receipt.steps]
     return [_plan_undo(cluster, step) for step in reversed(steps) if step.open]
 

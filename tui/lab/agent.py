@@ -16,7 +16,7 @@ import random
 import time
 import tomllib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from tui.core.prom import conf, lineprotocol
@@ -26,6 +26,7 @@ from tui.lab import agentapi
 from tui.lab.commands import Shell
 from tui.lab.container import Container
 from tui.lab.feeds import Counters, Feeder, Uploader
+from tui.lab.inputs import kubernetesprometheus
 from tui.lab.inputs import run as inputs
 from tui.lab.inputs import settings as input_settings
 from tui.lab.inputs.annotations import Annotations
@@ -66,7 +67,7 @@ class Agent:
         self.network = network
         self._machine = machine
         self._input_delay_s = input_delay_s
-        self._container_conf: str | None = None
+        self._confs: dict[str, str] = {}  # of the inputs of which there is but one
         self.settings = settings(container.env, container.node)
         self.counters = Counters()
         status = "banned" if self.settings.banned else "defeat" if self.settings.election else "disabled"
@@ -112,14 +113,27 @@ class Agent:
         given = None
         if input_settings.NAME in running:
             try:
-                given = input_settings.ContainerInput.read(self._container_conf, self.container.env)
+                given = input_settings.ContainerInput.read(self._confs.get(input_settings.NAME), self.container.env)
             except ValueError as error:
                 self.log("ERROR", "config", "config/load_inputconf.go:110", f"load container input: {error}")
         delay_s = self._rng.random() * self._input_delay_s
         jobs: list[Callable[[], Coroutine[Any, Any, None]]] = [
             functools.partial(inputs.run, running, given, around, delay_s, self.annotations.offer)
         ]
-        return jobs if given is None else [*jobs, self.annotations.run]
+        if given is not None:
+            jobs.append(self.annotations.run)
+        if kubernetesprometheus.NAME in running:
+            try:
+                found = kubernetesprometheus.Given.read(self._confs.get(kubernetesprometheus.NAME), self.container.env)
+            except ValueError as error:
+                self.log("ERROR", "config", "config/load_inputconf.go:110", f"load kubernetesprometheus input: {error}")
+            else:
+                jobs.append(functools.partial(kubernetesprometheus.run, found, around, self._get))
+        return jobs
+
+    async def _get(self, url: str, headers: Mapping[str, str]) -> Response:
+        """Ask for a URL from this agent's node."""
+        return await self.network.request(self.container.node.name, "GET", url, headers=headers)
 
     async def stop(self) -> None:
         """End as a killed process does: what was not sent is lost."""
@@ -197,8 +211,9 @@ class Agent:
             around = self._around(self._uploader, self._paused, self.counters)
             self.instances.append(PromInstance(path, each, around, self._rng.random()))
         names = _other_inputs(text) | _counted(loaded)
-        if input_settings.NAME in names and self._container_conf is None:  # there is one of it: the first file's
-            self._container_conf = conf.substitute(text, self.container.env)
+        for name in {input_settings.NAME, kubernetesprometheus.NAME} & names.keys():
+            # There is one of each: the first file's.
+            self._confs.setdefault(name, conf.substitute(text, self.container.env))
         for name, count in names.items():
             if name in self.state.paths:
                 count += self.state.instances[name]

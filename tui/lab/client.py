@@ -10,11 +10,14 @@ from typing import Any
 
 import aiohttp
 
+from tui.lab.sharing import share
+
 Object = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
 
 _WATCH_S = 300
+_CONNECTIONS = 48  # half a megabyte each, at both ends together
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_read=_WATCH_S + 30)
 
@@ -40,7 +43,7 @@ class Client:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            connector = aiohttp.TCPConnector(ssl=self._tls, limit=0)
+            connector = aiohttp.TCPConnector(ssl=self._tls, limit=_CONNECTIONS)
             headers = {"User-Agent": self._agent, "Accept": "application/json"}
             self._session = aiohttp.ClientSession(connector=connector, headers=headers, timeout=_TIMEOUT)
         return self._session
@@ -138,6 +141,7 @@ class Cache:
         self._selector = dict(selector or {})
         self.objects: dict[tuple[str, str], Object] = {}
         self.synced = asyncio.Event()
+        self._newest: Object | None = None  # the object that was stored last
 
     def listen(self, changed: Callable[[str, Object], None]) -> None:
         """Tell somebody else of changes, too: several controllers share one list and watch."""
@@ -158,7 +162,7 @@ class Cache:
             item["metadata"].pop("managedFields", None)
         known = self.objects.get(self.key(item))
         if known is None or _version(item) >= _version(known):
-            self.objects[self.key(item)] = item
+            self._newest = self.objects[self.key(item)] = share(item, known or self._newest)
 
     async def run(self) -> None:
         """List and watch until cancelled; lists again where the watch fell behind."""
@@ -178,9 +182,9 @@ class Cache:
         listed = {self.key(item): item for item in answer["items"]}
         for key in [key for key in self.objects if key not in listed]:
             self._changed("DELETED", self.objects.pop(key))
-        for item in listed.values():
+        for key, item in listed.items():
             self.store(item)
-            self._changed("MODIFIED", item)
+            self._changed("MODIFIED", self.objects[key])
         return str(answer["metadata"]["resourceVersion"])
 
     def _take(self, event: Object) -> None:
@@ -190,7 +194,7 @@ class Cache:
             self._changed("DELETED", item)
         elif event["type"] in ("ADDED", "MODIFIED"):
             self.store(item)
-            self._changed(event["type"], item)
+            self._changed(event["type"], self.objects[self.key(item)])
 
 
 def _version(item: Object) -> int:

@@ -53,6 +53,7 @@ class _Pod:
     agents: dict[str, Agent] = field(default_factory=dict)
     conditions: dict[str, Object] = field(default_factory=dict)
     killed: dict[str, asyncio.Event] = field(default_factory=dict)
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     sandbox: bool = False
     ip: str = ""  # once it has its network
     started: str = ""
@@ -470,20 +471,22 @@ class Kubelet:
             await self._events.record(pod.item, kind, reason, message, field=field)
 
     async def _report(self, pod: _Pod) -> None:
-        status = pod_status(
-            pod.item,
-            pod.runs,
-            ip=pod.ip,
-            host_ip=self.node.ip,
-            sandbox=pod.sandbox,
-            started=pod.started,
-            before=pod.conditions,
-        )
-        pod.conditions = {each["type"]: each for each in status["conditions"]}
-        metadata = pod.item["metadata"]
-        path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
-        with contextlib.suppress(ApiStatusError, aiohttp.ClientError, OSError):  # deleted meanwhile
-            await self._client.patch_status(path, status)
+        """Tell the API server how a pod is: one report after another, or an older one might arrive last."""
+        async with pod.reporting:
+            status = pod_status(
+                pod.item,
+                pod.runs,
+                ip=pod.ip,
+                host_ip=self.node.ip,
+                sandbox=pod.sandbox,
+                started=pod.started,
+                before=pod.conditions,
+            )
+            pod.conditions = {each["type"]: each for each in status["conditions"]}
+            metadata = pod.item["metadata"]
+            path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
+            with contextlib.suppress(ApiStatusError, aiohttp.ClientError, OSError):  # deleted meanwhile
+                await self._client.patch_status(path, status)
 
 
 async def watch_pods(client: Client, kubelets: Mapping[str, Kubelet], selector: Mapping[str, str]) -> None:

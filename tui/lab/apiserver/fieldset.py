@@ -150,7 +150,12 @@ def sort_key(element: Element) -> tuple[int, str]:
     kind, value = element
     if kind == "i":
         return 3, f"{value:012d}"
+    if kind == "k":
+        return _RANK[kind], ",".join(f'{key}="{item}"' for key, item in value)
     return _RANK[kind], value if kind == "f" else json.dumps(value)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 
 
 def _key(element: Element) -> str:
@@ -158,8 +163,8 @@ def _key(element: Element) -> str:
     if kind == "f":
         return f"f:{value}"
     if kind == "k":
-        return "k:" + json.dumps(dict(value), separators=(",", ":"), ensure_ascii=False)
-    return f"{kind}:" + json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return "k:" + _ENCODER.encode(dict(value))
+    return f"{kind}:" + _ENCODER.encode(value)
 
 
 def _element(key: str) -> Element | None:

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from tui.lab.sharing import share
+
 Obj = dict[str, Any]
 Key = tuple[str, str]  # namespace ("" at the cluster scope) and name
 FIRST_REVISION = 200  # as if the control plane itself had made some writes before
@@ -30,6 +32,7 @@ class Shelf:
     history: list[Change] = field(default_factory=list)
     dropped: int = 0  # revision of the last change that the history no longer has
     waiters: set[asyncio.Event] = field(default_factory=set)
+    newest: Obj | None = None  # the object that was written last
 
 
 class Store:
@@ -65,6 +68,8 @@ class Store:
         before = shelf.objects.get(key)
         self.revision += 1
         obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.revision)}}
+        # Thousands of pods of one template, each in several versions, have little of their own.
+        shelf.newest = obj = share(obj, before or shelf.newest)
         shelf.objects[key] = obj
         self._record(resource, Change(self.revision, "MODIFIED" if before else "ADDED", key, before, obj))
         return obj
