@@ -307,9 +307,10 @@ HOW: dict[str, dict[str, bool]] = {
 }
 
 
-@pytest.mark.parametrize("arrives", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("how", list(HOW))
-@pytest.mark.parametrize("then", ["apply", "the same", "undo"])
+@pytest.mark.parametrize(
+    ("then", "arrives"), [("apply", False), ("the same", True), ("undo", False), ("undo", True)], ids=str
+)
 def test_death_at_each_write(
     admin: Cluster, namespace: str, tmp_path: Path, how: str, arrives: bool, then: str
 ) -> None:
