@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import ClassVar
 
@@ -18,7 +17,7 @@ from tui.core.durations import about
 from tui.core.errors import CancelledError, WizardError
 from tui.core.forcing import in_the_way, unforced
 from tui.core.plan import Plan, make_plan
-from tui.core.ports import DAEMON_SET, Rollout
+from tui.core.ports import DAEMON_SET
 from tui.core.receipts import WAITING, Receipt, unfinished
 from tui.core.rollout import RolloutOptions, going_on
 from tui.i18n import N_, _, ngettext
@@ -27,9 +26,9 @@ from tui.widgets.choices import Choice, Choices
 from tui.widgets.diff_view import DiffView
 from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.prose import Prose
+from tui.widgets.rollout_log import RolloutLog
 from tui.widgets.step_screen import StepScreen, assemble
 
-MOST_NODES = 30  # of a rollout on the screen
 VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
 
 
@@ -73,7 +72,11 @@ class ReviewScreen(StepScreen):
         yield Prose(id="summary")
         yield Choices(follow=True, id="changes")
         yield DiffView(id="diff")
-        yield Prose(id="progress")
+        yield RolloutLog(id="progress")
+
+    @property
+    def _progress(self) -> RolloutLog:
+        return self.query_one("#progress", RolloutLog)
 
     def entered(self) -> None:
         self.plan: Plan | None = None
@@ -83,9 +86,6 @@ class ReviewScreen(StepScreen):
         self._detached = False
         self._options = RolloutOptions()
         self._left: Receipt | None = None
-        self._began = 0.0
-        self._log: list[str] = []
-        self._rollout: Rollout | None = None
         self._clock = self.set_interval(1.0, self._show_progress, pause=True)
         self._show()
         self.run(self._plan)
@@ -104,7 +104,9 @@ class ReviewScreen(StepScreen):
             now = survey.survey(cluster, self._datakit_now())
             self._left = unfinished(self.session.store, now.uid, now.datakit.namespace)
             wanted = going_on(self._options, self._left)
-            return now, make_plan(cluster, now, answers, studio, forced=self._forced, rollout=wanted)
+            return now, make_plan(
+                cluster, now, answers, studio, forced=self._forced, rollout=wanted, workspace=session.workspace
+            )
 
         session.survey, plan = await background.in_thread(look)
         self.plan = plan
@@ -331,7 +333,7 @@ class ReviewScreen(StepScreen):
         if undone:
             self.session.receipt = self._left = None
             self._options = RolloutOptions()
-            self._log, self._rollout = [], None
+            self._progress.clear()
         self.run(self._plan)
 
     def action_stop(self) -> None:
@@ -417,7 +419,7 @@ class ReviewScreen(StepScreen):
             self.working.finish("warn", _("One node has it; the others wait for your word."))
             self.refresh_frame()
             return
-        seconds = about(time.monotonic() - self._began)
+        seconds = about(self._progress.elapsed_s)
         self.working.finish("ok", _("Applied in {time}.").format(time=seconds) if receipt.path else "")
         # What was applied is what is there now: the plan that is left has nothing to do.
         self.plan = None
@@ -432,8 +434,8 @@ class ReviewScreen(StepScreen):
 
     def _begin(self, text: str) -> None:
         """Something is about to be written: from here on keys stop it, and nothing else is done."""
-        self._applying, self._stopped, self._detached, self._began = True, False, False, time.monotonic()
-        self._log, self._rollout = [], None
+        self._applying, self._stopped, self._detached = True, False, False
+        self._progress.begin()
         self.session.running = self.STEP
         self._show()
         self.working.start(text)
@@ -443,6 +445,7 @@ class ReviewScreen(StepScreen):
     def _end(self) -> None:
         self.session.running = ""
         self._applying = False
+        self._progress.end()
         self._clock.pause()
 
     async def _let_it_roll(self) -> None:
@@ -470,53 +473,25 @@ class ReviewScreen(StepScreen):
 
     def _event(self, event: actions.Event) -> None:
         """Something happened: shown at once, a rollout's counts in place."""
-        if event.rollout is not None:
-            self._rollout = event.rollout
-        elif not self._log or self._log[-1] != f"{event.step}: {event.text}":
-            self._log.append(f"{event.step}: {event.text}")
         if self.is_mounted:
+            self._progress.add(event)
             self.working.update(event.text)
             self._show_progress()
 
     def _show_progress(self) -> None:
-        progress = self.query_one("#progress", Prose)
-        receipt = self._receipt
-        parts: list[str | tuple[str, str] | Content] = []
-        if self._applying:
-            elapsed = about(time.monotonic() - self._began)
-            parts += [(_("{time} since the start").format(time=elapsed), muted()), "\n"]
-        for line in self._log:
-            parts += [(glyph("dot") + " ", muted()), line, "\n"]
-        state = self._rollout
-        if state is not None:
-            parts += [
-                "\n",
-                (_("{updated} of {all} nodes").format(updated=state.updated, all=state.desired), "bold"),
-                ", " + _("{n} available").format(n=state.available) + "\n",
-            ]
-            if state.slowest and self._applying:
-                slowest = _("slowest: {node}, {time}").format(node=state.slowest, time=about(state.slowest_s))
-                parts += [(slowest, "$warning"), "\n"]
-            # Of thousands those that are not ready tell how it goes.
-            waiting = {node: what for node, what in state.pods.items() if what != _("ready")}
-            shown = list((state.pods if len(state.pods) <= MOST_NODES else waiting).items())[:MOST_NODES]
-            for node, what in shown:
-                parts += [fit(node, 20), (what, muted()), "\n"]
-            if more := len(state.pods) - len(shown):
-                text = ngettext("and {n} more node", "and {n} more nodes", more).format(n=more)
-                parts += [(text, muted()), "\n"]
-        if not self._applying and self._held and receipt is not None:
-            pods: list[str | tuple[str, str] | Content] = []
+        receipt = None if self._applying else self._receipt
+        head: list[str | tuple[str, str] | Content] = []
+        tail: list[str | tuple[str, str] | Content] = []
+        if receipt is not None and self._held:
             for pod in receipt.pods:
-                pods += [fit(pod.node, 20), (pod.message or _("waits"), muted()), "\n"]
-            parts = [*pods, "\n", *parts]
-        if not self._applying and self._done and receipt is not None:
-            parts = [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n", *parts]
+                head += [fit(pod.node, 20), (pod.message or _("waits"), muted()), "\n"]
+            head.append("\n")
+        elif receipt is not None and self._done:
+            head += [(glyph("ok") + " ", "$success"), (_("Applied."), "bold"), "\n\n"]
             if receipt.path is not None:
-                parts += ["\n", (_("Receipt") + "  ", muted()), str(receipt.path), "\n"]
-                parts += [(_("Undo") + "     ", muted()), "datakit-wizard undo"]
-        progress.update(assemble(*parts))
-        progress.display = bool(parts)
+                tail += ["\n", (_("Receipt") + "  ", muted()), str(receipt.path), "\n"]
+                tail += [(_("Undo") + "     ", muted()), "datakit-wizard undo"]
+        self._progress.show(head, tail)
 
     def commands(self) -> list[tuple[str, str, str]]:
         plan = getattr(self, "plan", None) or self.session.plan

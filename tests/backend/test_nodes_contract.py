@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from changes import comparable
 from control_planes import NO_NODES, lab
 
 from tui.backend import connect
 from tui.backend.agent import DataKitAgent
 from tui.backend.cluster import KubernetesCluster
+from tui.core import actions
+from tui.core.canary import never, wait_series
+from tui.core.checks import Facts
 from tui.core.errors import DeadlineError, ForbiddenError, NotFoundError, StaleError, WizardError
+from tui.core.plan import make_plan
 from tui.core.ports import (
     CONFIG_MAP,
     DAEMON_SET,
@@ -31,6 +38,12 @@ from tui.core.ports import (
     Rollout,
 )
 from tui.core.proof import read
+from tui.core.proposal import propose
+from tui.core.receipts import Store
+from tui.core.rollout import RolloutOptions
+from tui.core.survey import find_datakit
+from tui.core.survey import survey as look_around
+from tui.core.undo import undo
 
 pytestmark = pytest.mark.kubelet
 ETCD_PKI = "/rootfs/etc/kubernetes/pki/etcd"
@@ -345,6 +358,68 @@ class TestRollout:
         )
         assert not last.done
         assert follow(place, generation)[0].done
+
+
+class TestSomeNodes:
+    def test_a_pod_that_is_deleted_is_replaced_while_the_rollout_is_held(self, place: Place) -> None:
+        """Under OnDelete the controller makes the new pod from the new template, and leaves the other node alone."""
+        body = {"spec": {"updateStrategy": {"type": "OnDelete"}}}
+        place.admin.patch(DAEMON_SET, "datakit", "datakit", body, manager="kubectl-edit", dry_run=False)
+        generation = change(place, "one of them")
+        old, other = place.pod(place.control_plane)["metadata"], place.pod(place.worker)["metadata"]
+        wait_for(place, generation, {})
+        place.admin.delete(POD, "datakit", old["name"], uid=old["uid"])
+        last = wait_for(place, generation, {place.control_plane: old["name"]})
+        assert last.pods == {place.control_plane: "ready"}
+        new = place.pod(place.control_plane)["metadata"]
+        assert new["annotations"]["datakit-wizard/etcd-conf-sha256"] == "one of them"
+        assert place.pod(place.worker)["metadata"]["uid"] == other["uid"]
+        body = {"spec": {"updateStrategy": {"type": "RollingUpdate"}}}
+        applied = place.admin.patch(DAEMON_SET, "datakit", "datakit", body, manager="kubectl-edit", dry_run=False)
+        assert follow(place, applied.object["metadata"]["generation"])[0].done
+        assert place.pod(place.control_plane)["metadata"]["uid"] == new["uid"]
+        assert place.pod(place.worker)["metadata"]["uid"] != other["uid"]
+
+    def test_the_first_node_and_its_series(self, place: Place, tmp_path: Path) -> None:
+        """One node first on running DataKits: what they collect is seen, the others wait, and undo is exact."""
+        store, cluster = Store(tmp_path), place.admin
+        before = comparable(cluster.get(DAEMON_SET, "datakit", "datakit"))
+        survey = look_around(cluster, find_datakit(cluster, "datakit")[0])
+        answers = propose(survey, strategy="node-http", preset="recommended", endpoint="")
+        answers = replace(answers, views=replace(answers.views, create=()))
+        plan = make_plan(cluster, survey, answers, rollout=RolloutOptions(one_node_first=True))
+        facts = Facts(place.backend, cluster, namespace="datakit")
+        receipt = actions.apply(
+            cluster,
+            plan,
+            None,
+            store,
+            on_event=lambda _event: None,
+            look=lambda node: wait_series(facts, node, cancelled=lambda: False),
+            go_on=never,
+        )
+        assert receipt.held
+        (first,) = receipt.pods
+        assert first.node == place.control_plane
+        assert "points of etcd" in first.message
+        worker = place.pod(place.worker)["metadata"]["uid"]
+        undo(cluster, receipt, None, store, on_event=lambda _event: None)
+        assert comparable(cluster.get(DAEMON_SET, "datakit", "datakit")) == before
+        assert place.pod(place.worker)["metadata"]["uid"] == worker
+
+
+def wait_for(place: Place, generation: int, replaced: dict[str, str]) -> Rollout:
+    last = place.admin.wait_rollout(
+        "datakit",
+        "datakit",
+        generation,
+        deadline_s=60,
+        progress=lambda _state: None,
+        cancelled=lambda: False,
+        replaced=replaced,
+    )
+    assert last.done
+    return last
 
 
 def test_a_lab_says_how_fast_its_time_runs(place: Place) -> None:

@@ -11,7 +11,7 @@ import pytest
 from backend_stubs import recorded
 
 from tui.backend import rollout as module
-from tui.backend.rollout import judge, node_states, selector, wait
+from tui.backend.rollout import judge, judge_nodes, node_states, selector, wait
 from tui.core.errors import (
     DeadlineError,
     Exit,
@@ -426,3 +426,46 @@ class TestWait:
     def test_no_node_is_no_success(self) -> None:
         with pytest.raises(PartialError, match="No node is to run DataKit"):
             follow(FakeCluster([daemonset(2, done(2, nodes=0))]))
+
+
+class TestSomeNodes:
+    """Waiting for the nodes whose pods were deleted, whatever the others do."""
+
+    def test_another_ready_pod_of_the_current_template(self) -> None:
+        current = daemonset(2, {"observedGeneration": 2})
+        pods = [pod("a", 2), pod("b", 1), pod("c", 1)]
+        assert judge_nodes(current, 2, pods, {"a": "datakit-a1"}) == Rollout(1, 1, 1, True, {"a": "ready"})
+        assert not judge_nodes(current, 2, pods, {"a": "datakit-a2"}).done, "it is the pod that was deleted"
+        assert not judge_nodes(current, 2, pods, {"b": "another"}).done, "it has the old template"
+        assert judge_nodes(current, 2, [], {"a": "x"}).pods == {"a": "no pod yet"}
+        assert judge_nodes(current, 2, [pod("a", 2, ready=False)], {"a": "x"}) == Rollout(
+            1, 1, 0, False, {"a": "Running"}
+        )
+
+    def test_nobody_but_the_controller(self) -> None:
+        """With no node to wait for: until the controller has seen the generation."""
+        assert not judge_nodes(daemonset(2, {"observedGeneration": 1}), 2, [], {}).done
+        assert judge_nodes(daemonset(2, {"observedGeneration": 2}), 2, [], {}).done
+
+    def test_under_on_delete_and_with_others_that_fail(self) -> None:
+        failing = pod("b", 2, status=PODS["alone"]["crash"]["status"])
+        status = {"observedGeneration": 2, "desiredNumberScheduled": 2, "updatedNumberScheduled": 1}
+        states = [daemonset(2, status, strategy="OnDelete")]
+        result, _told = follow(FakeCluster(states, pods=[pod("a", 2), failing]), replaced={"a": "x"}, failing_s=0)
+        assert result.done
+
+    def test_its_own_pod_that_fails_is_told(self) -> None:
+        failing = pod("a", 2, status=PODS["alone"]["crash"]["status"])
+        status = {"observedGeneration": 2, "desiredNumberScheduled": 1}
+        with pytest.raises(PartialError, match="node a does not start"):
+            follow(FakeCluster([daemonset(2, status)], pods=[failing]), replaced={"a": "x"}, failing_s=0.05)
+
+
+def test_the_node_that_takes_longest_is_named() -> None:
+    waiting = {"containerStatuses": [{"name": "datakit", "state": {"waiting": {"reason": "ContainerCreating"}}}]}
+    half = {"observedGeneration": 2, "desiredNumberScheduled": 3, "updatedNumberScheduled": 2}
+    pods = [pod("a", 2), pod("b", 2, status=waiting), pod("c", 1)]
+    states = [daemonset(2, half), daemonset(2, done(3), version="2")]
+    _result, told = follow(FakeCluster(states, pods=pods, watch_granted=False))
+    assert told[0].slowest == "b"
+    assert told[0].pods["b"] == "ContainerCreating"

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 from tui.core import fields
 from tui.core.diff import object_diff
-from tui.core.errors import ConflictError, FieldConflict, ForbiddenError
+from tui.core.errors import ConflictError, FieldConflict, ForbiddenError, StaleError
 from tui.core.owners import forced_note, owner_notes
 from tui.core.ownership import FIELD_MANAGER, managers
 from tui.core.ports import DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object
 from tui.core.receipts import Overwrite, overwrite
 
+_TRIES = 4  # as `kubectl diff`
 CREATE, CHANGE, SAME = "create", "change", "same"
 
 
@@ -65,20 +66,37 @@ class Change:
 def dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> Change:
     """What a server-side apply of `body` would do to `live`; a conflict is reported with what forcing it would change.
 
-    A right that is missing is no error here: the change is then shown without its diff, and `Plan.rights` names it.
+    It is held to the version of `live`, which is read anew where somebody wrote since: what they wrote would else stand
+    in the diff as if it were ours. Raises StaleError where that never ends, or the object is another by now. A right
+    that is missing is no error here: the change is then shown without its diff, and `Plan.rights` names it.
     """
+    for _again in range(_TRIES):
+        try:
+            return _dry_run(cluster, kind, body, live)
+        except StaleError:
+            uid = (live or {}).get("metadata", {}).get("uid")
+            live = cluster.get(kind, body["metadata"]["namespace"], body["metadata"]["name"])
+            if uid != live["metadata"].get("uid"):
+                raise  # made anew, or made meanwhile: not what was looked at
+    return _dry_run(cluster, kind, body, live)
+
+
+def _dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> Change:
     namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
     owners = [f"{manager} ({operation})" for manager, operation in managers(live or {})]
     owners += owner_notes(live or {})
     change = Change(kind, namespace, name, CREATE if live is None else CHANGE, body, live, owners=tuple(owners))
     conflicts: tuple[FieldConflict, ...] = ()
     overwrites: tuple[Overwrite, ...] = ()
+    metadata = (live or {}).get("metadata", {})
+    held = {key: metadata[key] for key in ("uid", "resourceVersion") if key in metadata}
+    sent = {**body, "metadata": {**body["metadata"], **held}}
     try:
-        applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True)
+        applied = cluster.apply(kind, namespace, name, sent, manager=FIELD_MANAGER, dry_run=True)
     except ConflictError as error:
         conflicts = tuple(error.conflicts)
         overwrites = _overwrites(live or {}, body, conflicts)
-        applied = cluster.apply(kind, namespace, name, body, manager=FIELD_MANAGER, dry_run=True, force=True)
+        applied = cluster.apply(kind, namespace, name, sent, manager=FIELD_MANAGER, dry_run=True, force=True)
     except ForbiddenError:
         return replace(change, restarts=kind == DAEMON_SET)
     diff = object_diff(live, applied.object, f"{kind.plural}/{name}")

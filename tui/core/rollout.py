@@ -226,14 +226,16 @@ def cost(survey: Survey, plan: RolloutPlan) -> str:
     elif plan.on_delete:
         sentences.append(_("The update strategy is OnDelete: each DataKit pod changes only when you delete it."))
     else:
-        left = max(0, pods - 1) if plan.first else pods
-        sentences += [_roll(daemon_set, left, each / survey.time_scale, gap, first=bool(plan.first))] * bool(left)
+        # Where the rollout is held, some have it already.
+        done = status.get("updatedNumberScheduled", 0) if hold.is_ours(daemon_set) else int(bool(plan.first))
+        left = max(0, pods - done)
+        sentences += [_roll(daemon_set, left, pods, each / survey.time_scale, gap)] * bool(left)
     return " ".join(sentences)
 
 
-def _roll(daemon_set: Object, pods: int, each_s: float, gap: str, *, first: bool) -> str:
-    """What the controller's rollout costs."""
-    at_once, beside = at_a_time(daemon_set["spec"].get("updateStrategy") or {}, pods + first)
+def _roll(daemon_set: Object, pods: int, desired: int, each_s: float, gap: str) -> str:
+    """What the controller's rollout to `pods` of the `desired` ones costs."""
+    at_once, beside = at_a_time(daemon_set["spec"].get("updateStrategy") or {}, desired)
     time = about(math.ceil(pods / at_once) * each_s)
     if beside:
         sentence = _("{pods} pods restart, {at_once} at a time, {time}, each beside its old one.")

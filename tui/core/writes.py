@@ -238,6 +238,15 @@ def _apply_reviewed(cluster: Cluster, change: Change, instead: Object | None = N
             again = dry_run(cluster, change.kind, change.body, live)
             if (again.diff, set(again.conflicts)) != (change.diff, set(change.conflicts)):
                 break
+            live = again.live
+    else:
+        what = _("Somebody writes to this object all the time: it changed {n} times between the look and the write.")
+        raise StaleError(
+            what.format(n=STALE_RETRIES),
+            object=change.title,
+            why=_("The change itself would still be the reviewed one."),
+            remedy=_("Run it again; what is done stays done."),
+        )
     raise StaleError(
         _("The object changed since it was reviewed, and the change would now be another."),
         object=change.title,

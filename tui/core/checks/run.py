@@ -21,7 +21,11 @@ OnResult = Callable[[Result], None]
 
 def default_wait_s(facts: Facts) -> float:
     """How long `check` asks again where it is not told: three collections and an upload, in this cluster's time."""
-    return max(5.0, 3 * facts.interval_s + 30 / facts.cluster.time_scale)
+    try:
+        interval_s = facts.interval_s
+    except WizardError:  # nothing is to be seen here, so nothing will come: the check says why
+        return 0.0
+    return max(5.0, 3 * interval_s + 30 / facts.cluster.time_scale)
 
 
 def run(

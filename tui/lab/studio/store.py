@@ -118,7 +118,8 @@ class Store:
         by_field = self._series.setdefault((namespace, measurement), {}).setdefault(tags, {})
         shared = self._tags.get(tags)
         if shared is None:
-            shared = self._tags[tags] = {sys.intern(key): value for key, value in json.loads(tags).items()}
+            pairs = json.loads(tags).items()  # names of nodes, pods and clusters are in many of them
+            shared = self._tags[tags] = {sys.intern(key): sys.intern(value) for key, value in pairs}
         if namespace == "O":
             self._objects.setdefault((measurement, shared.get("name", "")), set()).add(tags)
         key = SeriesKey(id_, sys.intern(measurement), sys.intern(field), shared, namespace)
