@@ -140,6 +140,13 @@ def _check(check: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> 
     check.add_argument("--all-contexts", action="store_true", help=_("every context of the kubeconfig"))
 
 
+def _why(why: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
+    why.add_argument("view", metavar="VIEW", help=_("a view's key, as `views list` prints it"))
+    why.add_argument("panel", metavar="PANEL", help=_("a panel's key, or its title in either language"))
+    why.add_argument("-o", "--output", choices=("text", "json"), default="text", help=_("form of the answer"))
+    why.add_argument("--wait", type=_duration, default=0.0, metavar="D", help=_("ask again for so long (e.g. 90s)"))
+
+
 def _bundle(bundle: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
     bundle.add_argument(
         "file", nargs="?", default="", metavar="FILE", help=_("the archive (default: named by context and time, here)")
@@ -269,6 +276,7 @@ VERBS: dict[str, tuple[str, _Fill]] = {
     "lab": (N_("the practice lab alone; one JSON line on stdout when it is ready"), _lab),
     "answers": (N_("print the answers file that would be proposed for this cluster"), _answers),
     "check": (N_("verify, read-only; exit status 0 only if every required check passed"), _check),
+    "why": (N_("why a panel is empty: the first broken hop, and the command that mends it; reads only"), _why),
     "bundle": (N_("write one archive without secrets for a ticket: report, conf, receipts, log tails"), _bundle),
     "plan": (N_("show what would change; exit status 1 if anything would"), _plan),
     "apply": (N_("make it so, and print the receipt's path"), _apply),

@@ -9,7 +9,7 @@ import pytest
 from tui import i18n
 from tui.core import view_fill, views
 from tui.core.ports import Answer, Ask, Series
-from tui.core.view_fill import PanelData
+from tui.core.view_fill import PanelFill
 from tui.core.view_schema import View
 from tui.core.view_sync import MISSING, SAME, Standing, Wanted
 
@@ -37,11 +37,11 @@ class Studio:
         return Answer() if any(part in text for part in self._without) else FULL
 
 
-def data(studio: Studio, *some: View) -> dict[str, list[PanelData]]:
-    return view_fill.panel_data(studio, some, "lab", now_ms=NOW, time_scale=30.0)  # type: ignore[arg-type]
+def data(studio: Studio, *some: View) -> dict[str, list[PanelFill]]:
+    return view_fill.ask(studio, some, "lab", now_ms=NOW, time_scale=30.0)  # type: ignore[arg-type]
 
 
-def lacking(found: Sequence[PanelData]) -> dict[str, tuple[str, ...]]:
+def lacking(found: Sequence[PanelFill]) -> dict[str, tuple[str, ...]]:
     return {one.panel.key: one.unmet for one in found if not one.filled}
 
 

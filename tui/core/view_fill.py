@@ -14,13 +14,13 @@ from tui.i18n import _
 
 SCHEMA = "datakit-wizard/views/v1"
 # As far back as a dashboard looks that somebody opens, in the cluster's time; objects come every five minutes.
-_RANGE_S = 900.0
+RANGE_S = 900.0
 _MOST_FIELDS = 3  # that a line of text names
 _PRESET = "preset-"
 
 
 @dataclass(frozen=True)
-class PanelData:
+class PanelFill:
     """A panel, the (source, field) pairs of its queries that nothing was answered for, and what it may lack for them.
 
     `refused` is what the studio said where it did not take a query. `unmet` are keys of SETTINGS, and "preset-" with a
@@ -38,24 +38,24 @@ class PanelData:
         return not self.lacking
 
 
-def panel_data(
+def ask(
     studio: Studio, views: Sequence[View], cluster: str, *, now_ms: float, time_scale: float = 1.0
-) -> dict[str, list[PanelData]]:
+) -> dict[str, list[PanelFill]]:
     """What the panels of these views (by their keys) have got for a cluster in the quarter of an hour before now.
 
     All queries go out together, each once. Raises what `Studio.answers` raises.
     """
     asked = {line.query: _text(line.query, cluster) for view in views for panel in view.panels for line in panel.lines}
     texts = list(dict.fromkeys(asked.values()))
-    start_ms = now_ms - _RANGE_S * 1000 / time_scale
+    start_ms = now_ms - RANGE_S * 1000 / time_scale
     answers = studio.answers([Ask(text) for text in texts], start_ms=int(start_ms), end_ms=int(now_ms))
     by_text = dict(zip(texts, answers, strict=True))
 
-    def look(panel: Panel) -> PanelData:
+    def look(panel: Panel) -> PanelFill:
         got = {line.query: by_text[asked[line.query]] for line in panel.lines}
         empty = [query for query, answer in got.items() if not any(one.rows for one in answer.series)]
         lacking = tuple(dict.fromkeys((query.source, query.stored) for query in empty))
-        return PanelData(panel, lacking, refused=next((got[query].error for query in empty if got[query].error), ""))
+        return PanelFill(panel, lacking, refused=next((got[query].error for query in empty if got[query].error), ""))
 
     found = {view.key: [look(panel) for panel in view.panels] for view in views}
     return {key: _explained(key, own, found) for key, own in found.items()}
@@ -66,7 +66,7 @@ def _text(query: Query, cluster: str) -> str:
     return replace(query, zero=False).bound({"cluster_name_k8s": cluster}).text()
 
 
-def _explained(key: str, own: Sequence[PanelData], everything: Mapping[str, Sequence[PanelData]]) -> list[PanelData]:
+def _explained(key: str, own: Sequence[PanelFill], everything: Mapping[str, Sequence[PanelFill]]) -> list[PanelFill]:
     """With what each panel may lack. A setting holds as soon as a panel of any view that needs it fills, a filter as
     soon as one of the same view does.
     """
@@ -90,15 +90,20 @@ def _settings(panel: Panel) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*panel.settings, *(("histogram",) if panel.histogram else ()))))
 
 
+def of_preset(preset: str) -> str:
+    """The key, of those in PanelFill.unmet, that says that a preset of the filter is not in force."""
+    return _PRESET + preset
+
+
 def need_text(key: str) -> str:
-    """What a panel needs, one of PanelData.unmet, in the language in use."""
+    """What a panel needs, one of PanelFill.unmet, in the language in use."""
     if key.startswith(_PRESET):
         return _("the filter lets its metrics through, as preset {preset} does").format(preset=key[len(_PRESET) :])
     return _(SETTINGS[key])
 
 
 def status(
-    standings: Sequence[Standing], views: Sequence[View], data: Mapping[str, Sequence[PanelData]], language: str
+    standings: Sequence[Standing], views: Sequence[View], data: Mapping[str, Sequence[PanelFill]], language: str
 ) -> dict[str, Any]:
     """The status of the views as JSON: how each stands in the workspace, which panels fill, what the others lack."""
     by_key = {standing.wanted.key: standing for standing in standings}
@@ -109,7 +114,7 @@ def status(
     }
 
 
-def _view(view: View, standing: Standing, data: Sequence[PanelData], language: str) -> dict[str, Any]:
+def _view(view: View, standing: Standing, data: Sequence[PanelFill], language: str) -> dict[str, Any]:
     return {
         "key": view.key,
         "number": view.number,
@@ -136,9 +141,9 @@ def _view(view: View, standing: Standing, data: Sequence[PanelData], language: s
     }
 
 
-def reasons(data: Sequence[PanelData], language: str) -> list[str]:
+def reasons(data: Sequence[PanelFill], language: str) -> list[str]:
     """Why the panels of a view that do not fill lack data, a line for each reason, with all that it holds for."""
-    groups: dict[tuple[tuple[str, ...], str, str], list[PanelData]] = {}
+    groups: dict[tuple[tuple[str, ...], str, str], list[PanelFill]] = {}
     for one in data:
         if not one.filled:
             noted = one.panel.note and not one.unmet and not one.refused
@@ -147,7 +152,7 @@ def reasons(data: Sequence[PanelData], language: str) -> list[str]:
     return [_reason(unmet, note, refused, own) for (unmet, note, refused), own in groups.items()]
 
 
-def _reason(unmet: Sequence[str], note: str, refused: str, own: Sequence[PanelData]) -> str:
+def _reason(unmet: Sequence[str], note: str, refused: str, own: Sequence[PanelFill]) -> str:
     if refused:
         keys = " ".join(one.panel.key for one in own)
         return f"{keys}: " + _("the studio refused the query: {why}").format(why=refused)
