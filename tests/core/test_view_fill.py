@@ -88,15 +88,15 @@ def test_a_refused_query_is_told_as_such() -> None:
     assert refused
     assert all(one.panel.histogram and not one.unmet for one in refused)
     keys = " ".join(one.panel.key for one in refused)
-    assert view_fill.reasons(found, "en") == [f"{keys}: the studio refused the query: unexpected 'x' at 3"]
+    assert view_fill.reasons(found, "en") == [f"{keys}: The studio refused the query: unexpected 'x' at 3"]
 
 
 def test_reasons_are_told_once_for_all_panels_that_share_them() -> None:
     found = data(Studio(["kube_pod`:(sum", "kube_pod`:(last", "kube_pod:"]), KUBERNETES)["kubernetes"]
     [line] = view_fill.reasons(found, "en")
-    assert line.startswith("K25 K25m K22 K24 K26 K23 K23m: nothing has arrived of kube_pod.cpu_request_millicores, ")
-    assert line.endswith("ENV_INPUT_CONTAINER_ENABLE_POD_METRIC=true)")
-    assert ", …; needed: " in line
+    assert line.startswith("K25 K25m K22 K24 K26 K23 K23m: Nothing has arrived of kube_pod.cpu_request_millicores, ")
+    assert line.endswith("ENV_INPUT_CONTAINER_ENABLE_POD_METRIC=true).")
+    assert ", …. It fills when: " in line
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "no preset collects"), ("zh", "预设均不采集")])

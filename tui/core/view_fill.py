@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,8 +57,7 @@ def ask(
         lacking = tuple(dict.fromkeys((query.source, query.stored) for query in empty))
         return PanelFill(panel, lacking, refused=next((got[query].error for query in empty if got[query].error), ""))
 
-    found = {view.key: [look(panel) for panel in view.panels] for view in views}
-    return {key: _explained(key, own, found) for key, own in found.items()}
+    return explained({view.key: [look(panel) for panel in view.panels] for view in views})
 
 
 def _text(query: Query, cluster: str) -> str:
@@ -66,24 +65,23 @@ def _text(query: Query, cluster: str) -> str:
     return replace(query, zero=False).bound({"cluster_name_k8s": cluster}).text()
 
 
-def _explained(key: str, own: Sequence[PanelFill], everything: Mapping[str, Sequence[PanelFill]]) -> list[PanelFill]:
-    """With what each panel may lack. A setting holds as soon as a panel of any view that needs it fills, a filter as
-    soon as one of the same view does.
+def explained(found: Mapping[str, Sequence[PanelFill]]) -> dict[str, list[PanelFill]]:
+    """The panels of some views, by the views' keys, with what each may lack. A setting holds as soon as a panel of any
+    view that needs it fills, a filter as soon as one of the same view does.
     """
-    held = {need for data in everything.values() for one in data if one.filled for need in _settings(one.panel)}
-    passed = {one.panel.preset for one in own if one.filled}
-    return [
-        one
-        if one.filled or one.refused
-        else replace(
-            one,
-            unmet=(
-                *(need for need in _settings(one.panel) if need not in held),
-                *((_PRESET + one.panel.preset,) if one.panel.preset and one.panel.preset not in passed else ()),
-            ),
-        )
-        for one in own
-    ]
+    held = {need for data in found.values() for one in data if one.filled for need in _settings(one.panel)}
+
+    def explain(one: PanelFill, passed: Set[str]) -> PanelFill:
+        if one.filled or one.refused:
+            return one
+        unmet = [need for need in _settings(one.panel) if need not in held]
+        preset = one.panel.preset
+        return replace(one, unmet=(*unmet, *((of_preset(preset),) if preset and preset not in passed else ())))
+
+    return {
+        key: [explain(one, {each.panel.preset for each in own if each.filled}) for one in own]
+        for key, own in found.items()
+    }
 
 
 def _settings(panel: Panel) -> tuple[str, ...]:
@@ -141,6 +139,26 @@ def _view(view: View, standing: Standing, data: Sequence[PanelFill], language: s
     }
 
 
+def why(one: PanelFill, language: str, absent: Set[str] = frozenset()) -> list[str]:
+    """Why a panel has nothing to show, in sentences: what has not arrived, and what would have it arrive; the panel's
+    note where nothing else is known. Of sources in `absent` nothing has arrived at all, so they are named alone.
+    """
+    if one.refused:
+        return [_("The studio refused the query: {why}").format(why=one.refused)]
+    if not one.lacking:
+        return [_("No points in this time range for what is chosen.")]
+    names = dict.fromkeys(
+        source if field == "*" or source in absent else f"{source}.{field}" for source, field in one.lacking
+    )
+    fields = ", ".join(list(names)[:_MOST_FIELDS]) + (", …" if len(names) > _MOST_FIELDS else "")
+    said = [_("Nothing has arrived of {fields}.").format(fields=fields)]
+    if one.unmet:
+        said.append(_("It fills when: {settings}.").format(settings="; ".join(map(need_text, one.unmet))))
+    elif one.panel.note:
+        said.append(translation(one.panel.note, language))
+    return said
+
+
 def reasons(data: Sequence[PanelFill], language: str) -> list[str]:
     """Why the panels of a view that do not fill lack data, a line for each reason, with all that it holds for."""
     groups: dict[tuple[tuple[str, ...], str, str], list[PanelFill]] = {}
@@ -149,18 +167,9 @@ def reasons(data: Sequence[PanelFill], language: str) -> list[str]:
             noted = one.panel.note and not one.unmet and not one.refused
             note = translation(one.panel.note, language) if noted else ""
             groups.setdefault((one.unmet, note, one.refused), []).append(one)
-    return [_reason(unmet, note, refused, own) for (unmet, note, refused), own in groups.items()]
+    return [_reason(own, language) for own in groups.values()]
 
 
-def _reason(unmet: Sequence[str], note: str, refused: str, own: Sequence[PanelFill]) -> str:
-    if refused:
-        keys = " ".join(one.panel.key for one in own)
-        return f"{keys}: " + _("the studio refused the query: {why}").format(why=refused)
-    names = dict.fromkeys(
-        source if field == "*" else f"{source}.{field}" for one in own for source, field in one.lacking
-    )
-    fields = ", ".join(list(names)[:_MOST_FIELDS]) + (", …" if len(names) > _MOST_FIELDS else "")
-    text = f"{' '.join(one.panel.key for one in own)}: " + _("nothing has arrived of {fields}").format(fields=fields)
-    if unmet:
-        text += "; " + _("needed: {what}").format(what="; ".join(map(need_text, unmet)))
-    return f"{text}. {note}" if note else text
+def _reason(own: Sequence[PanelFill], language: str) -> str:
+    lacking = tuple(dict.fromkeys(need for one in own for need in one.lacking))
+    return f"{' '.join(one.panel.key for one in own)}: " + " ".join(why(replace(own[0], lacking=lacking), language))

@@ -122,7 +122,7 @@ def _fills(view: View, panel: Panel) -> Callable[[Facts], Finding]:
             return passed(text, looked_at=looked_at)
         if one.refused:
             return failed(
-                _("the studio refused the query: {why}").format(why=one.refused),
+                _("The studio refused the query: {why}").format(why=one.refused),
                 looked_at=looked_at,
                 remedy=_("Report it: the query is this tool's own; `{command}` prints it.").format(
                     command=f"datakit-wizard views show {view.key}"
