@@ -188,6 +188,8 @@ def claim(obj: Obj) -> list[Invalid]:
 
 
 def selector_kept(check: Callable[[Obj], list[Invalid]]) -> Callable[[Obj, Obj], list[Invalid]]:
+    """The check of a changed object whose selector must stay, made of the check of a new one."""
+
     def update(obj: Obj, old: Obj) -> list[Invalid]:
         out = metadata_update(obj["metadata"], old["metadata"])
         if obj["spec"]["selector"] != old["spec"]["selector"]:
