@@ -71,6 +71,15 @@ def _common(top: bool) -> argparse.ArgumentParser:
 def _lab_flags(parser: argparse.ArgumentParser, interval_s: float) -> None:
     parser.add_argument("--nodes", type=_count, default=4, metavar="N", help=_("number of nodes (default 4)"))
     parser.add_argument(
+        "--control-planes",
+        "--etcd-members",
+        type=_count,
+        default=1,
+        metavar="N",
+        help=_("how many of the nodes are control plane, each with a member of etcd (default 1)"),
+    )
+    parser.add_argument("--platform", choices=PLATFORMS, default=PLATFORMS[0], help=_("whose layout the nodes have"))
+    parser.add_argument(
         "--interval",
         type=_positive_duration,
         default=interval_s,
@@ -90,15 +99,6 @@ def _demo(demo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> No
 
 def _lab(lab: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     _lab_flags(lab, 60.0)
-    lab.add_argument(
-        "--control-planes",
-        "--etcd-members",
-        type=_count,
-        default=1,
-        metavar="N",
-        help=_("how many of the nodes are control plane, each with a member of etcd (default 1)"),
-    )
-    lab.add_argument("--platform", choices=PLATFORMS, default=PLATFORMS[0], help=_("whose layout the nodes have"))
     lab.add_argument(
         "--apiserver", action="store_true", help=_("on the real kube-apiserver and etcd of $KUBEBUILDER_ASSETS")
     )
