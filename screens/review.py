@@ -108,7 +108,9 @@ class ReviewScreen(StepScreen):
             now = survey.survey(cluster, self._datakit_now())
             self._left = unfinished(self.session.store, now.uid, now.datakit.namespace)
             wanted = going_on(self._options, self._left)
-            return now, make_plan(cluster, now, answers, studio, forced=self._forced, rollout=wanted)
+            return now, make_plan(
+                cluster, now, answers, studio, forced=self._forced, rollout=wanted, workspace=session.workspace
+            )
 
         session.survey, plan = await background.in_thread(look)
         self.plan = plan

@@ -205,6 +205,7 @@ class World:
     time_scale: float = 1.0
     scrapes: int = 0
     budget: Budget = field(default_factory=lambda: Budget(18, 20, 0.0))
+    requests: list[str] = field(default_factory=list)  # to the studio, queries left out
     held: bool = False  # a rollout stands still until somebody cancels it
     gate: Callable[[], None] = lambda: None  # called before each answer of the cluster
     asked: list[list[Ask]] = field(default_factory=list)  # each request of a live view
@@ -564,6 +565,7 @@ class FakeStudio:
         self._key = key
 
     def workspace(self) -> Workspace:
+        self.world.requests.append("workspace")
         if self._key != self.world.key:
             raise UnreachableError(
                 "The studio rejected the key.",
@@ -596,9 +598,11 @@ class FakeStudio:
         return self.world.budget
 
     def find_dashboard(self, uuid: str) -> Dashboard | None:
+        self.world.requests.append("find_dashboard")
         return self.world.dashboards.get(uuid)
 
     def dashboards(self, search: str = "", *, most: int | None = None) -> list[Dashboard]:
+        self.world.requests.append("dashboards")
         return [d for d in self.world.dashboards.values() if search in d.name][:most]
 
     def create_dashboard(
@@ -611,6 +615,7 @@ class FakeStudio:
         desc: str = "",
         tags: Sequence[str] = (),
     ) -> Dashboard:
+        self.world.requests.append("create_dashboard")
         made = Dashboard(uuid, name, identifier, desc=desc)
         self.world.dashboards[uuid] = made
         self.world.templates[uuid] = template
@@ -618,6 +623,7 @@ class FakeStudio:
         return made
 
     def export_dashboard(self, uuid: str) -> dict[str, Any]:
+        self.world.requests.append("export_dashboard")
         if uuid not in self.world.templates:
             raise NotFoundError("No such dashboard.", object=uuid)
         return copy.deepcopy(dict(self.world.templates[uuid]))
@@ -632,9 +638,11 @@ class FakeStudio:
         desc: str = "",
         tags: Sequence[str] = (),
     ) -> Dashboard:
+        self.world.requests.append("update_dashboard")
         return self.create_dashboard(uuid, name, template, identifier=identifier, desc=desc, tags=tags)
 
     def delete_dashboard(self, uuid: str) -> None:
+        self.world.requests.append("delete_dashboard")
         del self.world.dashboards[uuid]
         del self.world.templates[uuid]
 

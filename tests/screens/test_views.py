@@ -89,6 +89,16 @@ async def test_all_seven_are_made_at_once_and_noted_in_one_receipt(tmp_path: Pat
         assert drive.world.writes.count("view Docker Monitoring View 1") == 1
 
 
+async def test_the_whole_way_through_the_seven_takes_ten_requests_at_most(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("verify")
+        assert len(drive.world.dashboards) == 7
+        # The workspace once, the list before the apply and after it.
+        made = ["workspace", "dashboards", "dashboards", *["create_dashboard"] * 7]
+        assert drive.world.requests[: len(made)] == made
+        assert "create_dashboard" not in drive.world.requests[len(made) :]
+
+
 async def test_the_studios_limit_is_shown(tmp_path: Path) -> None:
     world = World.fresh()
     world.budget = Budget(0, 20, 12.0)

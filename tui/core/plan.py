@@ -117,6 +117,7 @@ def make_plan(
     forced: Sequence[str] = (),
     overwrite: Sequence[str] = (),
     rollout: RolloutOptions = RolloutOptions(),  # noqa: B008 - frozen
+    workspace: Workspace | None = None,
 ) -> Plan:
     """Dry-run every object on the server and compare the views with the workspace. Changes nothing.
 
@@ -124,7 +125,7 @@ def make_plan(
 
     `forced` names the fields that apply may take from their owners, `overwrite` the views that a person changed and
     that it may overwrite; a name that is not in the way is told in the notes. `rollout` says how the change is to come
-    out.
+    out. `workspace` is the studio's where it was asked for already, which saves a request of the few there are.
 
     Raises UsageError (answers that do not fit this cluster), RefusedError (what no apply could do), UnreachableError.
     """
@@ -181,7 +182,10 @@ def make_plan(
         source=tool,
         left_out=left_out,
     )
-    workspace = studio.workspace() if studio and answers.views.create else None
+    if studio is None or not answers.views.create:
+        workspace = None
+    elif workspace is None:
+        workspace = studio.workspace()
     views = _views(answers, conf, studio, workspace)
     needless = [key for key in overwrite if not any((v.key, v.verb) == (key, CHANGED) for v in views)]
     plan = replace(

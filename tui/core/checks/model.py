@@ -15,6 +15,10 @@ REQUIRED, WARNING, INFO = "required", "warning", "info"
 CLUSTER, ETCD, CONTAINER, KUBERNETES, ISTIO = "cluster", "etcd", "container", "kubernetes", "istio"
 
 
+# Where one of these fails first, nothing can be looked at: exit status 3.
+OUT_OF_REACH = ("cluster/reachable", "studio/key")
+
+
 @dataclass(frozen=True)
 class Check:
     """One check. `title` is a msgid, `needs` are ids that must have passed; a `patient` one is asked again.
