@@ -71,6 +71,15 @@ def _common(top: bool) -> argparse.ArgumentParser:
 def _lab_flags(parser: argparse.ArgumentParser, interval_s: float) -> None:
     parser.add_argument("--nodes", type=_count, default=4, metavar="N", help=_("number of nodes (default 4)"))
     parser.add_argument(
+        "--control-planes",
+        "--etcd-members",
+        type=_count,
+        default=1,
+        metavar="N",
+        help=_("how many of the nodes are control plane, each with a member of etcd (default 1)"),
+    )
+    parser.add_argument("--platform", choices=PLATFORMS, default=PLATFORMS[0], help=_("whose layout the nodes have"))
+    parser.add_argument(
         "--interval",
         type=_positive_duration,
         default=interval_s,
@@ -90,15 +99,6 @@ def _demo(demo: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> No
 
 def _lab(lab: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     _lab_flags(lab, 60.0)
-    lab.add_argument(
-        "--control-planes",
-        "--etcd-members",
-        type=_count,
-        default=1,
-        metavar="N",
-        help=_("how many of the nodes are control plane, each with a member of etcd (default 1)"),
-    )
-    lab.add_argument("--platform", choices=PLATFORMS, default=PLATFORMS[0], help=_("whose layout the nodes have"))
     lab.add_argument(
         "--apiserver", action="store_true", help=_("on the real kube-apiserver and etcd of $KUBEBUILDER_ASSETS")
     )
@@ -138,6 +138,13 @@ def _check(check: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> 
     check.add_argument("--short", action="store_true", help=_("only what is not well, one line each"))
     check.add_argument("--every-node", action="store_true", help=_("ask every node, not a sample of a large cluster"))
     check.add_argument("--all-contexts", action="store_true", help=_("every context of the kubeconfig"))
+
+
+def _why(why: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
+    why.add_argument("view", metavar="VIEW", help=_("a view's key, as `views list` prints it"))
+    why.add_argument("panel", metavar="PANEL", help=_("a panel's key, or its title in either language"))
+    why.add_argument("-o", "--output", choices=("text", "json"), default="text", help=_("form of the answer"))
+    why.add_argument("--wait", type=_duration, default=0.0, metavar="D", help=_("ask again for so long (e.g. 90s)"))
 
 
 def _bundle(bundle: argparse.ArgumentParser, _shared: argparse.ArgumentParser) -> None:
@@ -269,6 +276,7 @@ VERBS: dict[str, tuple[str, _Fill]] = {
     "lab": (N_("the practice lab alone; one JSON line on stdout when it is ready"), _lab),
     "answers": (N_("print the answers file that would be proposed for this cluster"), _answers),
     "check": (N_("verify, read-only; exit status 0 only if every required check passed"), _check),
+    "why": (N_("why a panel is empty: the first broken hop, and the command that mends it; reads only"), _why),
     "bundle": (N_("write one archive without secrets for a ticket: report, conf, receipts, log tails"), _bundle),
     "plan": (N_("show what would change; exit status 1 if anything would"), _plan),
     "apply": (N_("make it so, and print the receipt's path"), _apply),

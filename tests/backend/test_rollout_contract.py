@@ -92,6 +92,18 @@ class TestOneNodeFirst:
         place.undo()
         assert place.objects() == before
 
+    def test_another_text_while_it_is_held_is_for_all_nodes(self, place: Place) -> None:
+        before = place.objects()
+        place.carry_out(place.plan(one_node_first=True), arrived=False)
+        assert not place.plan(OTHER_CONF).rollout.may_be_few
+        with pytest.raises(UsageError, match="every DataKit pod restarts"):
+            place.plan(OTHER_CONF, only_etcd_nodes=True)
+        pods = place.pods()
+        assert place.apply(OTHER_CONF).complete
+        assert changed(pods, place.pods()) == set(place.nodes)
+        place.undo()
+        assert place.objects() == before
+
     def test_what_nobody_owns_is_left_to_nobody(self, admin: Cluster, namespace: str, tmp_path: Path) -> None:
         """Helm 4 applied a chart without a strategy: the default is nobody's, before and after."""
         place = Place(admin, namespace, Store(tmp_path))
@@ -307,9 +319,10 @@ HOW: dict[str, dict[str, bool]] = {
 }
 
 
-@pytest.mark.parametrize("arrives", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("how", list(HOW))
-@pytest.mark.parametrize("then", ["apply", "the same", "undo"])
+@pytest.mark.parametrize(
+    ("then", "arrives"), [("apply", False), ("the same", True), ("undo", False), ("undo", True)], ids=str
+)
 def test_death_at_each_write(
     admin: Cluster, namespace: str, tmp_path: Path, how: str, arrives: bool, then: str
 ) -> None:

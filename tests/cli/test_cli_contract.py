@@ -338,6 +338,20 @@ def test_machines_read_english_unless_they_ask(run: Run, tmp_path: Path, monkeyp
     assert re.search(r"[\u4e00-\u9fff]", run("plan", "-f", answers, "-o", "json", "--lang", "zh").err)
 
 
+def test_a_demo_hands_its_flags_to_its_lab() -> None:
+    from tui.arguments import parser
+    from tui.commands.wizard import lab_arguments
+
+    flags = ["--nodes", "5", "--control-planes", "3", "--platform", "rke2", "--seed", "7", "--no-mesh"]
+    flags += ["--fault", "wrong-port", "--interval", "3s"]
+    demo = parser(["demo", *flags]).parse_args(["demo", *flags])
+    arguments = lab_arguments(demo)
+    lab = parser(arguments).parse_args(arguments)
+    for name in ("nodes", "control_planes", "platform", "seed", "mesh", "fault", "interval"):
+        assert getattr(lab, name) == getattr(demo, name), name
+    assert lab.platform == "rke2"
+
+
 @pytest.mark.parametrize("verb", [[], ["demo"]], ids=["wizard", "demo"])
 def test_without_a_terminal_the_wizard_says_so_in_one_line(verb: list[str]) -> None:
     done = subprocess.run(

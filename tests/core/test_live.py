@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.screens import live_answers
-from tui.core import live, panel_data, views
+from tui.core import live, panel_data, view_fill, views
 from tui.core.errors import UsageError
 from tui.core.live import Live
 from tui.core.ports import Answer, Ask, Series
 from tui.core.query import PromQL
+from tui.core.view_fill import PanelFill, explained
 from tui.core.view_spelling import Spelling
 
 NOW_MS = 1_760_000_040_000
@@ -194,24 +195,25 @@ def test_an_error_is_the_panels_own() -> None:
 
 def why(key: str, panel_key: str, fields: dict[str, set[str]]) -> str:
     view = views.view(key)
-    fill = next(fill for fill in views.fillable(view, fields) if fill.panel.key == panel_key)
-    return panel_data.why_empty(view, fill, fields)
+    fills = [PanelFill(fill.panel, fill.missing) for fill in views.fillable(view, fields)]
+    one = next(one for one in explained({key: fills})[key] if one.panel.key == panel_key)
+    return "\n".join(view_fill.why(one, "en", {source for source, _field in one.lacking if source not in fields}))
 
 
 def test_an_empty_panel_names_the_measurement_and_the_setting() -> None:
     told = why("kubernetes", "K23", {"kubernetes": {"pod"}})
-    assert "No points of kube_pod have arrived." in told
+    assert "Nothing has arrived of kube_pod." in told
     assert "ENV_INPUT_CONTAINER_ENABLE_POD_METRIC=true" in told
 
 
 def test_an_empty_panel_names_the_field() -> None:
     told = why("kubernetes", "K23", {"kube_pod": {"ready"}})
-    assert "lacks kube_pod.cpu_usage" in told
+    assert "Nothing has arrived of kube_pod.cpu_usage." in told
     assert "histograms pass" in why("istio-service", "S3", {"istio_prom": {"istio_requests_total"}})
 
 
 def test_an_empty_etcd_panel_names_the_preset() -> None:
-    assert "the preset recommended does" in why("etcd", "E9", {"etcd": {"server_has_leader"}})
+    assert "as preset recommended does" in why("etcd", "E9", {"etcd": {"server_has_leader"}})
 
 
 def test_where_all_has_arrived_it_is_the_choice() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tui import i18n
 from tui.core import view_fill, views
 from tui.core.ports import Answer, Ask, Series
-from tui.core.view_fill import PanelData
+from tui.core.view_fill import PanelFill
 from tui.core.view_schema import View
 from tui.core.view_sync import MISSING, SAME, Standing, Wanted
 
@@ -37,11 +37,11 @@ class Studio:
         return Answer() if any(part in text for part in self._without) else FULL
 
 
-def data(studio: Studio, *some: View) -> dict[str, list[PanelData]]:
-    return view_fill.panel_data(studio, some, "lab", now_ms=NOW, time_scale=30.0)  # type: ignore[arg-type]
+def data(studio: Studio, *some: View) -> dict[str, list[PanelFill]]:
+    return view_fill.ask(studio, some, "lab", now_ms=NOW, time_scale=30.0)  # type: ignore[arg-type]
 
 
-def lacking(found: Sequence[PanelData]) -> dict[str, tuple[str, ...]]:
+def lacking(found: Sequence[PanelFill]) -> dict[str, tuple[str, ...]]:
     return {one.panel.key: one.unmet for one in found if not one.filled}
 
 
@@ -88,15 +88,15 @@ def test_a_refused_query_is_told_as_such() -> None:
     assert refused
     assert all(one.panel.histogram and not one.unmet for one in refused)
     keys = " ".join(one.panel.key for one in refused)
-    assert view_fill.reasons(found, "en") == [f"{keys}: the studio refused the query: unexpected 'x' at 3"]
+    assert view_fill.reasons(found, "en") == [f"{keys}: The studio refused the query: unexpected 'x' at 3"]
 
 
 def test_reasons_are_told_once_for_all_panels_that_share_them() -> None:
     found = data(Studio(["kube_pod`:(sum", "kube_pod`:(last", "kube_pod:"]), KUBERNETES)["kubernetes"]
     [line] = view_fill.reasons(found, "en")
-    assert line.startswith("K25 K25m K22 K24 K26 K23 K23m: nothing has arrived of kube_pod.cpu_request_millicores, ")
-    assert line.endswith("ENV_INPUT_CONTAINER_ENABLE_POD_METRIC=true)")
-    assert ", …; needed: " in line
+    assert line.startswith("K25 K25m K22 K24 K26 K23 K23m: Nothing has arrived of kube_pod.cpu_request_millicores, ")
+    assert line.endswith("ENV_INPUT_CONTAINER_ENABLE_POD_METRIC=true).")
+    assert ", …. It fills when: " in line
 
 
 @pytest.mark.parametrize(("language", "words"), [("en", "no preset collects"), ("zh", "预设均不采集")])

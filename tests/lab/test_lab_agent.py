@@ -177,6 +177,14 @@ async def test_elected_points_lack_the_clusters_name(world: World) -> None:
     assert content["enabled_input_list"]["prom"]["instances"] == 1
 
 
+async def test_a_conf_file_that_failed_is_not_listed(world: World) -> None:
+    """As in DataKit 1.84.1, where only the log tells of it (internal/config/load_inputconf.go)."""
+    agent = world.agent(world.machines.nodes[0], "[[inputs.prom]\n")
+    content = (await world.api(agent, "/v1/dca/stat"))["content"]
+    assert "prom" not in content["config_info"]["inputs"]
+    assert "ignored" in agent.container.read(LOG_FILE).decode()
+
+
 async def test_election_on_a_worker_is_silent(world: World) -> None:
     """Init fails for want of the files: no points, no up, only the log tells."""
     control, worker = world.machines.nodes

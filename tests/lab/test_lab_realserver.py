@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from lab_clients import MAPS, PODS, SETS, apply, client_of, config_map, mount, pods_by_node, rollout
+from lab_clients import MAPS, MERGE, PODS, SETS, apply, client_of, config_map, mount, pods_by_node, rollout
 from lab_machines import until
 
 from tui.backend import connect
@@ -77,3 +77,28 @@ def test_without_the_programs_it_says_what_to_do(tmp_path: Path) -> None:
         realserver.binaries({})
     with pytest.raises(UsageError, match="no program kube-apiserver"):
         realserver.binaries({realserver.ASSETS: str(tmp_path)})
+
+
+@needs_server
+async def test_the_mesh_stands_on_a_real_api_server(tmp_path: Path) -> None:
+    lab = Lab(nodes=2, interval_s=0.5, programs=realserver.binaries(os.environ), mesh=True)
+    await lab.start()
+    admin = client_of(lab, "admin", tmp_path)
+    path = "/apis/apps/v1/namespaces/prod/deployments/details-v1"
+    body = {"spec": {"template": {"metadata": {"annotations": {"note": "two"}}}}}
+    changed = await admin.send("PATCH", path, body, content_type=MERGE)
+
+    async def rolled() -> bool:
+        item = await admin.get(path)
+        status = item["status"]
+        seen = status.get("observedGeneration", 0) >= changed["metadata"]["generation"]
+        return seen and status.get("updatedReplicas") == status.get("availableReplicas") == status.get("replicas") == 1
+
+    await until(rolled, 60)
+    pods = (await admin.get("/api/v1/namespaces/prod/pods", labelSelector="app=details"))["items"]
+    (pod,) = [each for each in pods if not each["metadata"].get("deletionTimestamp")]
+    assert [each["ready"] for each in pod["status"]["containerStatuses"]] == [True, True]
+    budget = await admin.get("/apis/policy/v1/namespaces/istio-system/poddisruptionbudgets/istiod")
+    assert budget["status"]["disruptionsAllowed"] == 1
+    await admin.close()
+    await lab.stop()

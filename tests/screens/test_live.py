@@ -222,7 +222,7 @@ async def test_a_panel_without_data_says_what_it_lacks(tmp_path: Path) -> None:
     world = World.fresh()
     world.answer = lambda asks, _end_ms: [Answer() for _ask in asks]
     async with watching(tmp_path, "kubernetes", world=world) as drive:
-        assert "No points of kubernetes have arrived." in drive.text
+        assert "Nothing has arrived of kubernetes." in drive.text
         assert "the input `container` is on" in drive.text
         assert "0 of 44 panels have data" in drive.text
 

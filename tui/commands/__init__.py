@@ -34,6 +34,10 @@ def _command(verb: str | None) -> Callable[[argparse.Namespace], int]:
         from tui.commands import verify
 
         return verify.check
+    if verb == "why":
+        from tui.commands import why
+
+        return why.why
     if verb == "bundle":
         from tui.commands import bundle
 

@@ -127,7 +127,7 @@ def _status(options: argparse.Namespace) -> int:
         view_sync.CHANGED: _("there, changed by somebody since: {name}"),
     }
     chosen, language = [spelled(view, spelling) for view in catalogue.catalogue()], i18n.language()
-    data = view_fill.panel_data(client, chosen, cluster, now_ms=time.time() * 1000, time_scale=look.time_scale)
+    data = view_fill.ask(client, chosen, cluster, now_ms=time.time() * 1000, time_scale=look.time_scale)
     if options.output == "json":
         print(json.dumps(view_fill.status(found, chosen, data, language), ensure_ascii=False, indent=2))
     for standing in found if options.output == "text" else ():

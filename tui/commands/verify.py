@@ -92,7 +92,7 @@ def _status(report: Report) -> Exit:
     if report.ok:
         return Exit.OK
     first = report.first_failure
-    return Exit.UNREACHABLE if first and first.id in ("cluster/reachable", "studio/key") else Exit.DECIDED_AGAINST
+    return Exit.UNREACHABLE if first and first.id in checks.OUT_OF_REACH else Exit.DECIDED_AGAINST
 
 
 def _names(options: argparse.Namespace) -> list[str]:

@@ -159,6 +159,17 @@ def _look(options: argparse.Namespace) -> Look | None:
     return terminal.prepare_environment(os.environ, color=options.color or "auto")
 
 
+def lab_arguments(options: argparse.Namespace) -> list[str]:
+    """The command line of the lab that a demo starts."""
+    arguments = ["lab", "--nodes", str(options.nodes), "--control-planes", str(options.control_planes)]
+    arguments += ["--platform", options.platform, "--interval", f"{options.interval}s"]
+    arguments += ["--seed", str(options.seed)] if options.seed is not None else []
+    arguments += [] if options.mesh else ["--no-mesh"]
+    for fault in options.fault:
+        arguments += ["--fault", fault]
+    return arguments
+
+
 @dataclass
 class _Lab:
     """The lab as a child process. Nothing of the demo lies outside the lab's folder, which the lab removes at its end
@@ -171,14 +182,8 @@ class _Lab:
 
     def start(self) -> LabInfo:
         """Start it and wait for its ready line. Raises WizardError with what it said where it does not come."""
-        options = self.options
         # -P: the folder that the person stands in is none of ours, whatever packages lie there.
-        command = [sys.executable, "-P", "-m", "tui.cli", "lab", "--nodes", str(options.nodes)]
-        command += ["--interval", f"{options.interval}s"]
-        command += ["--seed", str(options.seed)] if options.seed is not None else []
-        command += [] if options.mesh else ["--no-mesh"]
-        for fault in options.fault:
-            command += ["--fault", fault]
+        command = [sys.executable, "-P", "-m", "tui.cli", *lab_arguments(self.options)]
         with tempfile.TemporaryFile() as log:
             # A session of its own: Ctrl-C in the wizard's terminal is the wizard's to answer.
             self.process = subprocess.Popen(

@@ -163,7 +163,8 @@ def _look(facts: Facts, node: str, since: float) -> Sight:
         told.append(_("they are in the studio") if arrived else _("they are not in the studio yet"))
     if not told:
         return unproven(node)
-    return Sight(node, arrived, "; ".join(told))
+    text = told[0] if len(told) == 1 else _("{first}; {second}").format(first=told[0], second=told[1])
+    return Sight(node, arrived, text)
 
 
 def _is_of(series: Series, node: str) -> bool:

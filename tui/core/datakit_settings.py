@@ -126,6 +126,11 @@ def chosen_env(answers: Answers, survey: Survey) -> dict[str, str]:
     if not chosen:
         return {}
     found = look(survey, answers.cluster.name, socket=answers.datakit.runtime_socket, known=chosen)
+    return env_of(found, survey)
+
+
+def env_of(found: Iterable[Found], survey: Survey) -> dict[str, str]:
+    """The env entries that make these settings so; those that are so already need none."""
     missing = [one for one in found if not one.on]
     made: dict[str, str] = {}
     for one in missing:

@@ -137,12 +137,12 @@ def fills(preset: str) -> tuple[Filled, ...]:
     made = []
     for key in VIEWS:
         whole = views.fillable(views.view(key), fields)
-        good = [one.panel for one in whole if one.ok and not _lacks_tags(one.panel, dropped)]
+        good = [one.panel for one in whole if one.ok and not lacks_tags(one.panel, dropped)]
         made.append(Filled(key, tuple(good), tuple(one.panel for one in whole if one.panel not in good)))
     return tuple(made)
 
 
-def _lacks_tags(panel: Panel, dropped: Mapping[str, frozenset[str]]) -> bool:
+def lacks_tags(panel: Panel, dropped: Mapping[str, frozenset[str]]) -> bool:
     """Whether a preset drops a tag that the panel's queries group or filter by."""
     role = ISTIOD if "istiod" in panel.settings else PROXY
     return any(tag in dropped[role] for tags in panel.tags.values() for tag in tags)

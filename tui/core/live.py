@@ -15,6 +15,7 @@ from tui.core.panel_data import PanelData
 from tui.core.ports import Answer, Ask
 from tui.core.query import literal, tag_values
 from tui.core.survey import CLUSTER_TAG
+from tui.core.view_fill import PanelFill, explained, why
 from tui.core.view_schema import Panel, Variable, View
 from tui.core.view_spelling import TUTORIAL, Spelling, spelled, spelling
 from tui.core.views import fillable
@@ -117,14 +118,18 @@ def read(live: Live, answers: Sequence[Answer], language: str) -> Picture:
     if view.key == "etcd":
         tags = set(_texts(next(rest), "tagKey")) or {"instance"}
         found = spelling(fields.get(view.measurement, set()), tags)
-    panels = []
+    panels, fills = [], []
     for fill in fillable(view, fields):
         given = [next(rest) for _text in fill.panel.queries({})]
         data = panel_data.read(fill.panel, given, language)
-        panels.append(
-            data if data.filled or data.error else replace(data, why=panel_data.why_empty(view, fill, fields))
-        )
-    return Picture(values, tuple(panels), found)
+        panels.append(data)
+        fills.append(PanelFill(fill.panel, () if data.filled else fill.missing, refused=data.error))
+    absent = {name for name, own in fields.items() if not own}
+    told = [
+        data if data.filled or data.error else replace(data, why="\n".join(why(one, language, absent)))
+        for data, one in zip(panels, explained({view.key: fills})[view.key], strict=True)
+    ]
+    return Picture(values, tuple(told), found)
 
 
 def _over_time(panel: Panel) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tui.core.ports import Answer, Series
 from tui.core.units import shown
-from tui.core.view_schema import SETTINGS, Line, Panel, View, translation
+from tui.core.view_schema import Line, Panel, translation
 from tui.core.view_template import TOP
-from tui.core.views import Fill
 from tui.i18n import _
 
 _LOCAL = ".svc.cluster.local"  # every service's name ends so; it takes room and tells nothing
@@ -87,26 +86,6 @@ def read(panel: Panel, answers: Sequence[Answer], language: str) -> PanelData:
     )
     most = TOP if panel.chart == "toplist" else len(shares)
     return replace(made, shares=tuple(shares[:most]), more=len(shares[most:]))
-
-
-def why_empty(view: View, fill: Fill, fields: Mapping[str, Set[str]]) -> str:
-    """Why a panel has nothing to show, given the fields that have arrived by measurement: in sentences."""
-    panel = fill.panel
-    absent = sorted({source for source, _field in fill.missing if not fields.get(source)})
-    lacking = [f"{source}.{field}" for source, field in fill.missing if source not in absent]
-    said = []
-    if absent:
-        said.append(_("No points of {names} have arrived.").format(names=", ".join(absent)))
-    if lacking:
-        said.append(_("What has arrived lacks {fields}.").format(fields=", ".join(lacking)))
-    if not said:
-        said.append(_("No points in this time range for what is chosen."))
-    needs = [_(SETTINGS[key]) for key in panel.settings]
-    if fill.missing and view.key == "etcd" and panel.preset:
-        needs.append(_("etcd.conf collects it: the preset {preset} does").format(preset=panel.preset))
-    if needs:
-        said.append(_("It fills when: {settings}.").format(settings="; ".join(needs)))
-    return "\n".join(said)
 
 
 def _course(panel: Panel, line: Line, series: Series, language: str) -> Course:

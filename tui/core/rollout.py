@@ -71,10 +71,11 @@ def decide(
     live = survey.datakit.object
     ours = hold.is_ours(live)
     on_delete = hold.strategy(live) == hold.ON_DELETE and not ours
-    few = _keeping_template(cluster, survey, wanted, change)
+    # A rollout that is held brings a new template to every node when it is let go.
+    few = None if ours else _keeping_template(cluster, survey, wanted, change)
     pods: tuple[AgentPod, ...] = ()
     notes: list[str] = []
-    if options.only_etcd_nodes or _back_to_the_templates_text(live, change):
+    if options.only_etcd_nodes or (not ours and _back_to_the_templates_text(live, change)):
         pods = _etcd_pods(survey)
         _refuse_more_than_few(survey, wanted, few, pods, on_delete)
         change = few or change

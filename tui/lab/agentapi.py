@@ -76,7 +76,10 @@ def _go_map(tags: Mapping[str, str]) -> str:
 
 
 def stat(state: State) -> dict[str, object]:
-    """The content of /v1/dca/stat."""
+    """The content of /v1/dca/stat.
+
+    A file that failed is not in it: DataKit 1.84.1 lists a path once it has loaded it (load_inputconf.go:275).
+    """
     election, settings = state.election, state.settings
     elected = election.status
     if settings.election:

@@ -86,7 +86,7 @@ class Kubelet:
             for task in self._cleanups:
                 task.cancel()
             await asyncio.gather(*self._cleanups, return_exceptions=True)
-            for pod in self._pods.values():
+            for pod in list(self._pods.values()):
                 await self._halt(pod)  # the files go with the lab's folder
 
     def find(self, namespace: str, name: str) -> tuple[Mapping[str, Container], Mapping[str, Agent]] | None:
@@ -183,7 +183,7 @@ class Kubelet:
     async def power_off(self) -> None:
         """The machine goes off: nothing of it runs or answers, and nobody says so."""
         self._off = True
-        for pod in self._pods.values():
+        for pod in list(self._pods.values()):
             await self._halt(pod)
 
     async def power_on(self) -> None:
@@ -204,7 +204,7 @@ class Kubelet:
             pod.task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await pod.task
-        for agent in pod.agents.values():
+        for agent in list(pod.agents.values()):
             await agent.stop()
         pod.agents.clear()
         pod.containers.clear()
@@ -432,7 +432,7 @@ class Kubelet:
     # Stop
 
     async def _terminate(self, pod: _Pod) -> None:
-        for name in pod.containers:
+        for name in list(pod.containers):  # one that crashes comes and goes meanwhile
             path = f"spec.containers{{{name}}}"
             await self._event(pod, "Normal", "Killing", f"Stopping container {name}", path)
         if pod.containers:

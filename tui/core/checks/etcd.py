@@ -15,11 +15,11 @@ from tui.core.topology import is_loopback
 from tui.i18n import _, language, ngettext
 
 
-def apply_command(facts: Facts) -> str:
+def apply_command(facts: Facts, preset: str = "") -> str:
     """The two commands that set this cluster up with its proposed strategy; views are not touched."""
     return (
         f"datakit-wizard answers --context {facts.cluster.context} "
-        f"--strategy {facts.survey.topology.proposal} > answers.toml && "
+        f"--strategy {facts.survey.topology.proposal} {f'--preset {preset} ' if preset else ''}> answers.toml && "
         f"datakit-wizard apply -f answers.toml --no-views"
     )
 
@@ -210,7 +210,7 @@ def answers(facts: Facts) -> Finding:
 
 def kept(facts: Facts) -> Finding:
     """The conf's filters keep something, and which panels of the ETCD view that fills."""
-    fields, unfiltered, looked_at = _fields(facts)
+    fields, unfiltered, looked_at = conf_fields(facts)
     count = sum(len(names_) for names_ in fields.values())
     conf = facts.etcd_conf
     if not count:
@@ -254,7 +254,7 @@ def kept(facts: Facts) -> Finding:
 Fields = dict[str, set[str]]
 
 
-def _fields(facts: Facts) -> tuple[Fields, Fields, str]:
+def conf_fields(facts: Facts) -> tuple[Fields, Fields, str]:
     """The fields by measurement that the conf keeps, those that it would keep without filters, and of which scrape."""
     inputs, looked_at = facts.etcd_inputs(), _("the bundled scrape of etcd 3.4")
     scrape = facts.sample

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -286,7 +287,8 @@ class ApiServer:
                 await response.write(media.encode(event, media.Form()))
             except ConnectionResetError:
                 return response
-        await response.write_eof()
+        with contextlib.suppress(ConnectionResetError):  # whoever watched is gone
+            await response.write_eof()
         return response
 
     # -- outside of the API's objects

@@ -8,95 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tui.lab.apiserver import names, podvalidation
+from tui.lab.apiserver import names, podvalidation, workloadvalidation
 from tui.lab.apiserver.containervalidation import NEGATIVE
 from tui.lab.apiserver.errors import Invalid, duplicate, forbidden_field, invalid, required, too_long, unsupported
 from tui.lab.apiserver.gojson import json_problem
-from tui.lab.apiserver.podvalidation import annotations_of, labels_of
-from tui.lab.apiserver.selectors import from_label_selector
+from tui.lab.apiserver.metavalidation import metadata, metadata_update
 
 Obj = dict[str, Any]
 MEBIBYTE = 1024 * 1024
-
-
-def metadata(
-    kind: str, meta: Obj, *, namespaced: bool, rule: Callable[[str], list[str]] | None = None
-) -> list[Invalid]:
-    """One pass over an object's metadata."""
-    out: list[Invalid] = []
-    check = rule or (lambda name: names.object_name(kind, name))
-    if "generateName" in meta:
-        prefix = meta["generateName"]
-        stem = prefix[:-1] + "a" if prefix.endswith("-") or prefix.endswith(".") else prefix
-        out += [invalid("metadata.generateName", prefix, problem) for problem in check(stem)]
-    if not meta.get("name"):
-        out.append(required("metadata.name", "name or generateName is required"))
-    else:
-        out += [invalid("metadata.name", meta["name"], problem) for problem in check(meta["name"])]
-    if namespaced and not meta.get("namespace"):
-        out.append(required("metadata.namespace"))
-    elif namespaced:
-        out += [
-            invalid("metadata.namespace", meta["namespace"], problem) for problem in names.dns_label(meta["namespace"])
-        ]
-    elif meta.get("namespace"):
-        out.append(forbidden_field("metadata.namespace", "not allowed on this type"))
-    out += labels_of(meta.get("labels"), "metadata.labels")
-    out += annotations_of(meta.get("annotations"), "metadata.annotations")
-    out += _owners(meta.get("ownerReferences", []))
-    for finalizer in meta.get("finalizers", []):
-        out += [invalid("metadata.finalizers", finalizer, problem) for problem in names.qualified_name(finalizer)]
-    return out if rule else out + _standard_finalizers(meta)
-
-
-STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
-
-
-def _standard_finalizers(meta: Obj) -> list[Invalid]:
-    text = "name is neither a standard finalizer name nor is it fully qualified"
-    return [
-        invalid(f"metadata.finalizers[{index}]", name, text)
-        for index, name in enumerate(meta.get("finalizers", []))
-        if "/" not in name and name not in STANDARD_FINALIZERS
-    ]
-
-
-def _owners(owners: list[Obj]) -> list[Invalid]:
-    out = []
-    where = "metadata.ownerReferences"  # the server leaves the index out here
-    controller = ""
-    for owner in owners:
-        if not owner["apiVersion"]:
-            out.append(invalid(f"{where}.apiVersion", "", "version must not be empty"))
-        for name in ("kind", "name", "uid"):
-            if not owner[name]:
-                out.append(invalid(f"{where}.{name}", "", "must not be empty"))
-        if (owner["apiVersion"], owner["kind"]) == ("v1", "Event"):
-            out.append(invalid(where, owner, "/v1, Kind=Event is disallowed from being an owner"))
-        if owner.get("controller"):
-            name = f"{owner['kind']}/{owner['name']}"
-            if controller:
-                text = 'Only one reference can have Controller set to true. Found "true" in references for'
-                out.append(invalid(where, owners, f"{text} {controller} and {name}"))
-            controller = controller or name
-    return out
-
-
-def metadata_update(meta: Obj, old: Obj, *, general: bool = False) -> list[Invalid]:
-    """One comparison of an object's metadata with what was there before; `general` leaves out the core kinds' own."""
-    out: list[Invalid] = []
-    for name in ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"):
-        if meta.get(name) != old.get(name):
-            out.append(invalid(f"metadata.{name}", meta.get(name, ""), "field is immutable"))
-    out += labels_of(meta.get("labels"), "metadata.labels")
-    out += annotations_of(meta.get("annotations"), "metadata.annotations")
-    if old.get("deletionTimestamp"):
-        new = [name for name in meta.get("finalizers", []) if name not in old.get("finalizers", [])]
-        if new:
-            text = "no new finalizers can be added if the object is being deleted, found new finalizers "
-            shown = ", ".join(f'"{name}"' for name in sorted(new))
-            out.append(forbidden_field("metadata.finalizers", f"{text}[]string{{{shown}}}"))
-    return out if general else out + _standard_finalizers(meta)
 
 
 # -- kinds
@@ -179,213 +98,6 @@ def _secret_update(obj: Obj, old: Obj) -> list[Invalid]:
     if obj.get("type") != old.get("type"):
         out.append(invalid("type", obj.get("type", ""), "field is immutable"))
     return out + _immutable(obj, old) + _secret(obj)
-
-
-def _daemon_set(obj: Obj) -> list[Invalid]:
-    return metadata("DaemonSet", obj["metadata"], namespaced=True) + _daemon_set_spec(obj["spec"])
-
-
-def _daemon_set_spec(spec: Obj) -> list[Invalid]:
-    out: list[Invalid] = []
-    template, selector = spec["template"], spec["selector"]
-    if selector is not None:
-        out += podvalidation.label_selector(selector, "spec.selector")
-    template_labels = template["metadata"].get("labels")
-    if selector is None or (not out and not from_label_selector(selector)(template_labels or {})):
-        out.append(
-            invalid("spec.template.metadata.labels", template_labels, "`selector` does not match template `labels`")
-        )
-    if selector is not None and not selector.get("matchLabels") and not selector.get("matchExpressions"):
-        out.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
-    out += podvalidation.template(template, "spec.template")
-    if template["spec"]["restartPolicy"] != "Always":
-        out.append(unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ["Always"]))
-    if "activeDeadlineSeconds" in template["spec"]:
-        text = "activeDeadlineSeconds in DaemonSet is not Supported"
-        out.append(forbidden_field("spec.template.spec.activeDeadlineSeconds", text))
-    if spec.get("minReadySeconds", 0) < 0:
-        out.append(invalid("spec.minReadySeconds", spec["minReadySeconds"], NEGATIVE))
-    out += _update_strategy(spec["updateStrategy"])
-    if spec.get("revisionHistoryLimit", 0) < 0:
-        out.append(invalid("spec.revisionHistoryLimit", spec["revisionHistoryLimit"], NEGATIVE))
-    return out
-
-
-def _update_strategy(strategy: Obj) -> list[Invalid]:
-    if strategy["type"] == "OnDelete":
-        return []
-    if strategy["type"] != "RollingUpdate":
-        rolling = strategy.get("rollingUpdate")
-        inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
-        shown = {"Type": strategy["type"], "RollingUpdate": inner}
-        return [unsupported("spec.updateStrategy", shown, ["RollingUpdate", "OnDelete"])]
-    where = "spec.updateStrategy.rollingUpdate"
-    rolling = strategy.get("rollingUpdate")
-    if rolling is None:
-        return [required(where)]
-    out: list[Invalid] = []
-    for name in ("maxUnavailable", "maxSurge"):
-        out += podvalidation.count_or_percent(rolling.get(name, 0), f"{where}.{name}")
-    unavailable, surge = (
-        podvalidation.percent_or_count(rolling.get(name, 0)) for name in ("maxUnavailable", "maxSurge")
-    )
-    if unavailable and surge:
-        out.append(invalid(f"{where}.maxSurge", rolling["maxSurge"], "may not be set when maxUnavailable is non-zero"))
-    elif not unavailable and not surge:
-        out.append(required(f"{where}.maxUnavailable", "cannot be 0 when maxSurge is 0"))
-    return out
-
-
-def _daemon_set_update(obj: Obj, old: Obj) -> list[Invalid]:
-    out = metadata_update(obj["metadata"], old["metadata"])
-    if obj["spec"]["selector"] != old["spec"]["selector"]:
-        out.append(invalid("spec.selector", obj["spec"]["selector"], "field is immutable"))
-    return out + _daemon_set_spec(obj["spec"])
-
-
-def _pod(obj: Obj) -> list[Invalid]:
-    out = metadata("Pod", obj["metadata"], namespaced=True)
-    return out + podvalidation.pod_spec(obj["spec"], "spec")
-
-
-def _deployment(obj: Obj) -> list[Invalid]:
-    return metadata("Deployment", obj["metadata"], namespaced=True) + _deployment_spec(obj["spec"])
-
-
-def _deployment_spec(spec: Obj) -> list[Invalid]:
-    out: list[Invalid] = []
-    for name in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
-        if spec.get(name, 0) < 0:
-            out.append(invalid(f"spec.{name}", spec[name], NEGATIVE))
-    out += _selected_template(spec, "deployment")
-    strategy = spec["strategy"]
-    where = "spec.strategy"
-    if strategy["type"] == "Recreate":
-        if strategy.get("rollingUpdate") is not None:
-            text = "may not be specified when strategy `type` is 'Recreate'"
-            out.append(forbidden_field(f"{where}.rollingUpdate", text))
-    elif strategy["type"] != "RollingUpdate":
-        out.append(unsupported(f"{where}.type", strategy["type"], ["Recreate", "RollingUpdate"]))
-    else:
-        rolling = strategy.get("rollingUpdate") or {}
-        for name in ("maxUnavailable", "maxSurge"):
-            out += podvalidation.count_or_percent(rolling.get(name, 0), f"{where}.rollingUpdate.{name}")
-        if not any(podvalidation.percent_or_count(rolling.get(name, 0)) for name in ("maxUnavailable", "maxSurge")):
-            text = "may not be 0 when `maxSurge` is 0"
-            out.append(invalid(f"{where}.rollingUpdate.maxUnavailable", rolling.get("maxUnavailable", 0), text))
-    deadline = spec.get("progressDeadlineSeconds", 600)
-    if deadline < 0:
-        out.append(invalid("spec.progressDeadlineSeconds", deadline, NEGATIVE))
-    elif deadline <= spec.get("minReadySeconds", 0):
-        out.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
-    return out
-
-
-def _selected_template(spec: Obj, kind: str) -> list[Invalid]:
-    """The selector of a Deployment or ReplicaSet, and the template that has to match it."""
-    out: list[Invalid] = []
-    template, selector = spec["template"], spec["selector"]
-    if selector is None:
-        out.append(required("spec.selector"))
-    else:
-        out += podvalidation.label_selector(selector, "spec.selector")
-        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            out.append(invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
-    labels = template["metadata"].get("labels")
-    if selector is None or not from_label_selector(selector)(labels or {}):
-        out.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
-    out += podvalidation.template(template, "spec.template")
-    if template["spec"]["restartPolicy"] != "Always":
-        out.append(unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ["Always"]))
-    return out
-
-
-def _replica_set(obj: Obj) -> list[Invalid]:
-    out = metadata("ReplicaSet", obj["metadata"], namespaced=True)
-    if obj["spec"].get("replicas", 0) < 0:
-        out.append(invalid("spec.replicas", obj["spec"]["replicas"], NEGATIVE))
-    return out + _selected_template(obj["spec"], "replicaset")
-
-
-def _stateful_set(obj: Obj) -> list[Invalid]:
-    out = metadata("StatefulSet", obj["metadata"], namespaced=True)
-    if obj["spec"].get("replicas", 0) < 0:
-        out.append(invalid("spec.replicas", obj["spec"]["replicas"], NEGATIVE))
-    spec, template = obj["spec"], obj["spec"]["template"]
-    # What is claimed for each pod is there to be mounted, too.
-    claimed = [{"name": each["metadata"]["name"], "emptyDir": {}} for each in spec.get("volumeClaimTemplates") or ()]
-    pod = {**template["spec"], "volumes": [*(template["spec"].get("volumes") or ()), *claimed]}
-    return out + _selected_template({**spec, "template": {**template, "spec": pod}}, "statefulset")
-
-
-def _job(obj: Obj) -> list[Invalid]:
-    return metadata("Job", obj["metadata"], namespaced=True) + _job_template(obj["spec"], "spec")
-
-
-def _job_template(spec: Obj, where: str) -> list[Invalid]:
-    template = spec["template"]
-    out = podvalidation.template(template, f"{where}.template")
-    policy = template["spec"]["restartPolicy"]
-    if policy not in ("OnFailure", "Never"):
-        out.append(unsupported(f"{where}.template.spec.restartPolicy", policy, ["OnFailure", "Never"]))
-    return out
-
-
-def _cron_job(obj: Obj) -> list[Invalid]:
-    out = metadata("CronJob", obj["metadata"], namespaced=True)
-    if not obj["spec"]["schedule"]:
-        out.append(required("spec.schedule"))
-    return out + _job_template(obj["spec"]["jobTemplate"]["spec"], "spec.jobTemplate.spec")
-
-
-def _claim(obj: Obj) -> list[Invalid]:
-    out = metadata("PersistentVolumeClaim", obj["metadata"], namespaced=True)
-    if not obj["spec"].get("accessModes"):
-        out.append(required("spec.accessModes", "at least 1 access mode is required"))
-    return out
-
-
-def _selector_kept(check: Callable[[Obj], list[Invalid]]) -> Callable[[Obj, Obj], list[Invalid]]:
-    def update(obj: Obj, old: Obj) -> list[Invalid]:
-        out = metadata_update(obj["metadata"], old["metadata"])
-        if obj["spec"]["selector"] != old["spec"]["selector"]:
-            out.append(invalid("spec.selector", obj["spec"]["selector"], "field is immutable"))
-        return out + check(obj)
-
-    return update
-
-
-def _disruption_budget(obj: Obj) -> list[Invalid]:
-    out = metadata("PodDisruptionBudget", obj["metadata"], namespaced=True)
-    spec = obj["spec"]
-    if "minAvailable" in spec and "maxUnavailable" in spec:
-        text = "minAvailable and maxUnavailable cannot be both set"
-        out.append(invalid("spec", spec, text))
-    for name in ("minAvailable", "maxUnavailable"):
-        if name in spec:
-            out += podvalidation.count_or_percent(spec[name], f"spec.{name}")
-    return out
-
-
-POD_IMMUTABLE = (
-    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
-)
-
-
-def _pod_update(obj: Obj, old: Obj) -> list[Invalid]:
-    out = metadata_update(obj["metadata"], old["metadata"])
-    if _fixed_part(obj["spec"]) != _fixed_part(old["spec"]):
-        out.append(forbidden_field("spec", POD_IMMUTABLE))
-    return out + podvalidation.pod_spec(obj["spec"], "spec")
-
-
-def _fixed_part(spec: Obj) -> Obj:
-    out = {name: value for name, value in spec.items() if name not in ("activeDeadlineSeconds", "tolerations")}
-    for name in ("containers", "initContainers"):
-        out[name] = [{**container, "image": ""} for container in spec.get(name) or []]
-    return out
 
 
 def _role(obj: Obj) -> list[Invalid]:
@@ -547,15 +259,15 @@ def _event(obj: Obj) -> list[Invalid]:
 _CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
     "ConfigMap": _config_map,
     "Secret": _secret,
-    "DaemonSet": _daemon_set,
-    "Deployment": _deployment,
-    "ReplicaSet": _replica_set,
-    "StatefulSet": _stateful_set,
-    "Job": _job,
-    "CronJob": _cron_job,
-    "PersistentVolumeClaim": _claim,
-    "PodDisruptionBudget": _disruption_budget,
-    "Pod": _pod,
+    "DaemonSet": workloadvalidation.daemon_set,
+    "Deployment": workloadvalidation.deployment,
+    "ReplicaSet": workloadvalidation.replica_set,
+    "StatefulSet": workloadvalidation.stateful_set,
+    "Job": workloadvalidation.job,
+    "CronJob": workloadvalidation.cron_job,
+    "PersistentVolumeClaim": workloadvalidation.claim,
+    "PodDisruptionBudget": workloadvalidation.disruption_budget,
+    "Pod": workloadvalidation.pod,
     "Node": _node,
     "Role": _role,
     "ClusterRole": _role,
@@ -568,11 +280,11 @@ _CREATE: dict[str, Callable[[Obj], list[Invalid]]] = {
 _UPDATE: dict[str, Callable[[Obj, Obj], list[Invalid]]] = {
     "ConfigMap": _config_map_update,
     "Secret": _secret_update,
-    "DaemonSet": _daemon_set_update,
-    "Deployment": _selector_kept(_deployment),
-    "ReplicaSet": _selector_kept(_replica_set),
-    "StatefulSet": _selector_kept(_stateful_set),
-    "Pod": _pod_update,
+    "DaemonSet": workloadvalidation.daemon_set_update,
+    "Deployment": workloadvalidation.selector_kept(workloadvalidation.deployment),
+    "ReplicaSet": workloadvalidation.selector_kept(workloadvalidation.replica_set),
+    "StatefulSet": workloadvalidation.selector_kept(workloadvalidation.stateful_set),
+    "Pod": workloadvalidation.pod_update,
     "Node": _node_update,
     "RoleBinding": _role_binding_update,
     "ClusterRoleBinding": _role_binding_update,
