@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 START_S = 60.0
-STOP_S = 60.0  # hundreds of nodes have many files to remove
+STOP_S = 180.0  # hundreds of nodes have many folders to remove
 COMMAND_S = 120.0
 NOISE = {"resourceVersion", "generation"}
 # The API server counts a DaemonSet's templates here as well.
