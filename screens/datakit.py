@@ -172,6 +172,9 @@ class DataKitScreen(StepScreen):
     def go_on_text(self) -> tuple[str, bool]:
         wanted = {one.setting.key for one in self._found() if not one.on}
         chosen = len(wanted & set(self.session.answers.datakit.settings))
+        if self._survey.mesh:
+            text = ngettext("Go on to Istio with {n} setting", "Go on to Istio with {n} settings", chosen)
+            return (text.format(n=chosen) if chosen else _("Go on to Istio")), True
         if chosen:
             text = ngettext("Go on to the review with {n} setting", "Go on to the review with {n} settings", chosen)
             return text.format(n=chosen), True

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.content import Content
 
 from tui.core import actions, canary, survey
@@ -17,6 +18,7 @@ from tui.core.durations import about
 from tui.core.errors import CancelledError, WizardError
 from tui.core.forcing import in_the_way, unforced
 from tui.core.plan import Plan, make_plan
+from tui.core.plan_groups import Group, groups
 from tui.core.ports import DAEMON_SET
 from tui.core.receipts import WAITING, Receipt, unfinished
 from tui.core.rollout import RolloutOptions, going_on
@@ -70,7 +72,8 @@ class ReviewScreen(StepScreen):
 
     def content(self) -> ComposeResult:
         yield Prose(id="summary")
-        yield Choices(follow=True, id="changes")
+        with VerticalScroll(id="changes-list", can_focus=False):
+            yield Choices(follow=True, id="changes")
         yield DiffView(id="diff")
         yield RolloutLog(id="progress")
 
@@ -80,6 +83,7 @@ class ReviewScreen(StepScreen):
 
     def entered(self) -> None:
         self.plan: Plan | None = None
+        self._groups: list[Group] = []
         self._forced: tuple[str, ...] = ()
         self._applying = False
         self._stopped = False
@@ -167,7 +171,8 @@ class ReviewScreen(StepScreen):
     def _show(self) -> None:
         plan = self.plan
         picker, diff = self.query_one("#changes", Choices), self.query_one("#diff", DiffView)
-        rows = [] if plan is None else [self._row(plan, at) for at in range(len(plan.changes))]
+        self._groups = [] if plan is None else groups(plan.changes)
+        rows = [] if plan is None else [self._row(plan, at) for at in range(len(self._groups))]
         at = picker.cursor
         picker.show(rows, str(at))
         shown = not self._applying and not self._done and not self._waits
@@ -181,11 +186,14 @@ class ReviewScreen(StepScreen):
         self._show_progress()
 
     def _row(self, plan: Plan, at: int) -> Choice:
-        change = plan.changes[at]
+        group = self._groups[at]
+        change = group.changes[0]
         note = _(VERBS[change.verb])
+        if group.pods:
+            note += ", " + ngettext("{n} pod restarts", "{n} pods restart", group.pods).format(n=group.pods)
         if left := in_the_way(change, plan.forced):
-            return Choice(str(at), change.title, problem=note + " – " + left[0].manager)
-        return Choice(str(at), change.title, note)
+            return Choice(str(at), group.title, problem=note + " – " + left[0].manager)
+        return Choice(str(at), group.title, note)
 
     def on_choices_changed(self, event: Choices.Changed) -> None:
         event.stop()
@@ -196,10 +204,10 @@ class ReviewScreen(StepScreen):
         chosen = self.query_one("#changes", Choices).chosen
         if self.plan is None or chosen is None:
             return
-        change = self.plan.changes[int(chosen.key)]
+        change = self._groups[int(chosen.key)].changes[0]
         text = change.diff or _("Nothing differs.")
         for conflict in change.conflicts:
-            forced = conflict.field in self.plan.forced
+            forced = conflict.field in self.plan.forced or change.accepted
             told = _("Taken: {field}, which is {manager}'s.") if forced else _("In the way: {field}, {manager}'s.")
             said = told.format(field=conflict.field, manager=conflict.manager)
             text = f"{said} {change.explained(conflict)}\n\n{text}"
@@ -243,6 +251,8 @@ class ReviewScreen(StepScreen):
             parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
         else:
             parts += [_("etcd is not collected, so nothing is written to the cluster.")]
+        for row in plan.left_out:
+            parts += ["\n", (glyph("fail") + " ", "$error"), _("Left out: {what}").format(what=row)]
         for note in plan.notes:
             parts += ["\n", (glyph("warn") + " ", "$warning"), note]
         return assemble(*parts)
@@ -294,7 +304,7 @@ class ReviewScreen(StepScreen):
             return ngettext("Apply {n} change to {where}", "Apply {n} changes to {where}", len(todo)).format(
                 n=len(todo), where=f"{plan.survey.context}, {plan.survey.datakit.namespace}"
             ), True
-        if self.session.receipt is not None and not self.session.receipt.complete:
+        if self.session.receipt is not None and not self.session.receipt.complete and not plan.left_out:
             return _("Finish what was begun"), True
         return _("Go on to the views"), True
 
@@ -309,6 +319,8 @@ class ReviewScreen(StepScreen):
             self.post_message(self.Leave("next"))
         elif plan.blockers():
             self.post_message(self.Leave("skip"))
+        elif plan.left_out and not changed(plan.changes):
+            self.post_message(self.Leave("next"))  # what is left out was told; nothing else is to be written
         else:
             self.run(self._apply)
 

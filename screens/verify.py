@@ -109,7 +109,7 @@ class VerifyScreen(StepScreen):
             return
         self.results[result.id] = result
         done = sum(1 for found in self.results.values() if found.status != "pending")
-        text = _("{n} of {all} checks").format(n=done, all=len(checks.CHECKS))
+        text = _("{n} of {all} checks").format(n=done, all=len(self._chosen))
         if result.status == "pending":
             text += f" · {result.title}: {result.found}"
             if self.facts is not None and result.category in ("etcd", "dataway", "studio"):
@@ -151,6 +151,11 @@ class VerifyScreen(StepScreen):
         self.query_one("#verdict").display = True
         self.query_one("#checks", CheckTable).show(report.results)
 
+    @property
+    def _chosen(self) -> tuple[checks.Check, ...]:
+        survey = self.session.survey
+        return checks.chosen(mesh=survey is not None and bool(survey.mesh))
+
     # -- one check
 
     def on_check_table_moved(self, event: CheckTable.Moved) -> None:
@@ -174,7 +179,7 @@ class VerifyScreen(StepScreen):
     def go_on_text(self) -> tuple[str, bool]:
         if getattr(self, "_checking", True):
             done = sum(1 for found in getattr(self, "results", {}).values() if found.status != "pending")
-            return _("Checking: {n} of {all}").format(n=done, all=len(checks.CHECKS)), False
+            return _("Checking: {n} of {all}").format(n=done, all=len(self._chosen)), False
         if self.session.report is not None and self.session.report.ok:
             return _("Finish"), True
         return _("Check again"), True

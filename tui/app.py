@@ -23,7 +23,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from tui import flow
 from tui.core.errors import Exit, WizardError
-from tui.core.steps import STEPS, LabInfo, Session
+from tui.core.steps import LabInfo, Session
 from tui.i18n import N_, _, assets, use_language
 from tui.terminal import MIN_COLUMNS, MIN_ROWS, Look
 from tui.widgets import background
@@ -289,7 +289,7 @@ class WizardApp(App[int]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: the steps, and what the keys of this screen do."""
         if isinstance(screen, StepScreen):
-            for step in STEPS:
+            for step in self.session.steps:
                 if not flow.refusal(step.key, self.session):
                     title = f"{step.number} {_(step.title)}".strip()
                     yield SystemCommand(

@@ -34,6 +34,7 @@ SCREENS = {
     "etcd-conf": ("screens.etcd_conf", "EtcdConfScreen"),
     "certificates": ("screens.certificates", "CertificatesScreen"),
     "datakit": ("screens.datakit", "DataKitScreen"),
+    "istio": ("screens.istio", "IstioScreen"),
     "review": ("screens.review", "ReviewScreen"),
     "docker": _VIEW,
     "kubernetes": _VIEW,
@@ -66,6 +67,8 @@ def refusal(key: str, session: Session) -> str:
         return "" if session.backend is not None or key == WELCOME else _("The cluster comes after the start.")
     if session.survey is None:
         return _("First choose the cluster: everything else depends on it.")
+    if key not in {step.key for step in session.steps}:
+        return _("No mesh was found in this cluster.")
     return ""
 
 
@@ -81,7 +84,8 @@ def after(key: str, session: Session) -> str:
 def before(key: str, session: Session) -> str:
     """The screen before; the first one stays."""
     order = keys()
-    return order[max(0, order.index(key) - 1)]
+    earlier = order[: order.index(key)]
+    return next((candidate for candidate in reversed(earlier) if not refusal(candidate, session)), order[0])
 
 
 @dataclass(frozen=True)

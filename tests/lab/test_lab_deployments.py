@@ -272,3 +272,11 @@ async def test_what_is_no_deployment_is_refused(admin: Client, spec: Object, cau
         await admin.send("POST", f"{SPACE}/deployments", deployment(**spec))
     assert refused.value.code == 422
     assert cause in str(refused.value)
+
+
+async def test_pods_that_are_alike_are_scheduled_each(admin: Client) -> None:
+    """The cache of pods shares what is equal in them: what is noted of one must not be noted of the other."""
+    item = deployment(3)
+    item["spec"]["template"]["spec"]["automountServiceAccountToken"] = False  # or their volumes have names of their own
+    await admin.send("POST", f"{SPACE}/deployments", item)
+    await rolled_out(admin)

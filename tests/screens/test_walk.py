@@ -9,7 +9,7 @@ from tests.screens.drive import Drive, driving
 from tests.screens.fakes import API_KEY, World
 from tui import app as wizard
 from tui.core import receipts, views
-from tui.core.steps import STEPS, StepState
+from tui.core.steps import StepState
 from tui.widgets.check_table import CheckTable
 from tui.widgets.error_page import ErrorPage
 
@@ -21,7 +21,7 @@ async def test_enter_alone_leads_to_a_green_verify(tmp_path: Path) -> None:
         assert drive.screen.session.report.verdict == "pass", drive.text
         await drive.press("enter")
         assert drive.app.current == "done"
-        states = {step.key: drive.app.session.state(step.key) for step in STEPS}
+        states = {step.key: drive.app.session.state(step.key) for step in drive.app.session.steps}
         assert all(states[key] is StepState.DONE for key in states if key != "done"), states
         await drive.press("enter")
         assert drive.app.return_value == 0

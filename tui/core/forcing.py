@@ -29,7 +29,9 @@ class InTheWay:
 
 
 def in_the_way(change: Change, forced: Sequence[str] = ()) -> list[InTheWay]:
-    """The fields of a change that others hold and that are not `forced` yet."""
+    """The fields of a change that others hold and that are not `forced` yet, nor accepted by the answers."""
+    if change.accepted:
+        return []
     return [_told(change, conflict) for conflict in change.conflicts if conflict.field not in forced]
 
 

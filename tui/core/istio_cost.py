@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from tui.core import istio_conf, views
 from tui.core.answers import Answers
@@ -99,6 +99,7 @@ def cost(preset: str, mesh: Mesh, picked: tuple[str, ...], seen: Scrapes, *, dis
     )
 
 
+@lru_cache(maxsize=16)  # the step Istio asks again at every key
 def judged(preset: str, role: str, body: bytes) -> Picture:
     """What the collector makes of a scrape of a sidecar (`proxy`) or of istiod under a preset."""
     target = Target(ISTIOD_ROLE if role == ISTIOD else WORKLOAD, "Deployment", "ns", "name")
@@ -137,12 +138,12 @@ def fills(preset: str) -> tuple[Filled, ...]:
     made = []
     for key in VIEWS:
         whole = views.fillable(views.view(key), fields)
-        good = [one.panel for one in whole if one.ok and not _lacks_tags(one.panel, dropped)]
+        good = [one.panel for one in whole if one.ok and not lacks_tags(one.panel, dropped)]
         made.append(Filled(key, tuple(good), tuple(one.panel for one in whole if one.panel not in good)))
     return tuple(made)
 
 
-def _lacks_tags(panel: Panel, dropped: Mapping[str, frozenset[str]]) -> bool:
+def lacks_tags(panel: Panel, dropped: Mapping[str, frozenset[str]]) -> bool:
     """Whether a preset drops a tag that the panel's queries group or filter by."""
     role = ISTIOD if "istiod" in panel.settings else PROXY
     return any(tag in dropped[role] for tags in panel.tags.values() for tag in tags)

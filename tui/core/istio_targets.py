@@ -83,7 +83,7 @@ def wanted(answers: Answers, survey: Survey) -> Wanted:
             else:
                 annotated.append((target, texts[target.title]))
             continue
-        elif target.role != WORKLOAD and not target.collected:
+        elif target.role != WORKLOAD and not target.collected and given.workloads:
             notes.append(_not_collected(target))
         if target.annotation is not None and target.annotation.ours and target.object is not None:
             why = restart_obstacle(target)

@@ -288,9 +288,7 @@ def view_change(standing: Standing) -> ViewChange:
     return ViewChange(standing.wanted.key, standing.wanted.name, _VIEW_VERBS[standing.state], standing)
 
 
-def _views(
-    answers: Answers, conf: str, studio: Studio | None, workspace: Workspace | None
-) -> tuple[ViewChange, ...]:
+def _views(answers: Answers, conf: str, studio: Studio | None, workspace: Workspace | None) -> tuple[ViewChange, ...]:
     wanted = wanted_views(answers, answers.views.create, conf, studio)
     if studio is None or workspace is None:
         return tuple(ViewChange(one.key, one.name, NOT_COMPARED) for one in wanted)

@@ -55,8 +55,9 @@ def groups(changes: Iterable[Change]) -> list[Group]:
     """The changes in their order, workloads gathered by namespace and by what happens to them."""
 
     def key(change: Change) -> tuple[str, ...]:
-        if change.kind == DEPLOYMENT and not change.conflicts:
-            return (change.kind.kind, change.namespace, change.verb)
+        if change.kind == DEPLOYMENT:
+            taken = "taken" if change.conflicts else ""
+            return (change.kind.kind, change.namespace, change.verb, taken)
         return (change.title,)
 
     whole = list(changes)

@@ -77,6 +77,7 @@ STEPS: tuple[Step, ...] = (
     Step("etcd-conf", "1.3.1", N_("etcd.conf")),
     Step("certificates", "1.3.2", N_("Certificates")),
     Step("datakit", "", N_("DataKit settings")),
+    Step("istio", "", N_("Istio")),
     Step("review", "", N_("Review and apply")),
     Step("docker", "1.1", N_("Docker view")),
     Step("kubernetes", "1.2", N_("Kubernetes view")),
@@ -136,6 +137,12 @@ class Session:
         return self.answers
 
     @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of this run: that of Istio's collection only where a mesh was found."""
+        mesh = self.survey is not None and bool(self.survey.mesh)
+        return tuple(step for step in STEPS if step.key != "istio" or mesh)
+
+    @property
     def store(self) -> Store:
         """Where receipts are kept."""
         from tui.core.receipts import Store
@@ -158,6 +165,7 @@ class Session:
             "etcd-conf": "etcd-conf" in self.visited and self.survey is not None,
             "certificates": "certificates" in self.visited and self.survey is not None,
             "datakit": "datakit" in self.visited and self.survey is not None,
+            "istio": "istio" in self.visited and self.survey is not None,
             "review": self.receipt is not None and self.receipt.complete,
             "verify": self.report is not None,
             "done": "done" in self.visited,
@@ -196,11 +204,12 @@ class Session:
             conf_text(self.answers, self.survey) != self.plan.conf
             or self.answers.certificates != self.plan.answers.certificates
             or self.answers.datakit != self.plan.answers.datakit
+            or self.answers.istio != self.plan.answers.istio
         )
 
     def _reachable(self, key: str) -> bool:
         if key == "cluster":
             return True
-        if key in ("workspace", "etcd-conf", "certificates", "datakit", "verify", "done"):
+        if key in ("workspace", "etcd-conf", "certificates", "datakit", "istio", "verify", "done"):
             return self.survey is not None
         return self.survey is not None and "certificates" in self.visited

@@ -61,7 +61,8 @@ class Scheduler:
         target = {"apiVersion": "v1", "kind": "Node", "name": node}
         body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": key[1]}, "target": target}
         await self._client.send("POST", f"{path}/binding", body)
-        pod["spec"]["nodeName"] = node  # in the cache, too, until the watch tells
+        if (known := self._pods.objects.get(key)) is not None:  # until the watch tells; parts of it are others' too
+            self._pods.objects[key] = {**known, "spec": {**known["spec"], "nodeName": node}}
         message = f"Successfully assigned {key[0]}/{key[1]} to {node}"
         await self._events.record(pod, "Normal", "Scheduled", message)
 

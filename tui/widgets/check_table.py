@@ -36,6 +36,7 @@ CATEGORIES = {
     "views": N_("Views"),
     "container": N_("Containers"),
     "kubernetes": N_("Kubernetes"),
+    "istio": N_("Istio"),
     "drift": N_("Drift"),
 }
 

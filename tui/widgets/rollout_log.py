@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from tui.core.durations import about
-from tui.core.ports import Rollout
+from tui.core.ports import DEPLOYMENT, Rollout
 from tui.core.writes import Event
 from tui.i18n import _, ngettext
 from tui.widgets.glyphs import fit, glyph, muted
@@ -16,6 +16,7 @@ from tui.widgets.prose import Prose
 from tui.widgets.step_screen import assemble
 
 MOST_NODES = 30  # of a rollout on the screen
+MOST_LINES = 12  # of what was done: what goes on stays in sight
 Parts = Sequence[str | tuple[str, str] | Content]
 
 
@@ -48,8 +49,13 @@ class RolloutLog(Prose):
         self._lines, self._rollout = [], None
 
     def add(self, event: Event) -> None:
-        """Something happened; a rollout's counts are shown in place."""
+        """Something happened; a rollout's counts are shown in place.
+
+        Of workloads that are followed side by side the newest line of each is kept.
+        """
         line = f"{event.step}: {event.text}"
+        if event.step.startswith(f"{DEPLOYMENT.kind} "):
+            self._lines = [one for one in self._lines if not one.startswith(f"{event.step}: ")]
         if event.rollout is not None:
             self._rollout = event.rollout
         elif not self._lines or self._lines[-1] != line:
@@ -60,7 +66,7 @@ class RolloutLog(Prose):
         parts: list[str | tuple[str, str] | Content] = [*head]
         if self._under_way:
             parts += [(_("{time} since the start").format(time=about(self.elapsed_s)), muted()), "\n"]
-        for line in self._lines:
+        for line in self._lines[-MOST_LINES:]:
             parts += [(glyph("dot") + " ", muted()), line, "\n"]
         if self._rollout is not None:
             parts += self._node_lines(self._rollout)

@@ -43,6 +43,7 @@ SHORT = {
     "etcd-conf": N_("etcd.conf"),
     "certificates": N_("Certificates"),
     "datakit": N_("Settings"),
+    "istio": N_("Istio"),
     "review": N_("Review"),
     "docker": N_("Docker"),
     "kubernetes": N_("Kubernetes"),
@@ -382,7 +383,7 @@ def place(session: Session) -> tuple[tuple[str, ...], str]:
 def rows(session: Session) -> tuple[Row, ...]:
     """The rail's rows as the model is now."""
     found = []
-    for step in STEPS:
+    for step in session.steps:
         state = session.state(step.key)
         sign = state.ascii if is_ascii() else state.glyph
         found.append(

@@ -53,7 +53,7 @@ class Toggles(Choices):
 
     def mark(self, index: int) -> str:
         if self.rows[index].key in self.fixed:
-            return fit(f" {glyph('ok')}", 3)
+            return fit(f" {glyph('skip' if self.rows[index].problem else 'ok')}", 3)
         return "[x]" if self.is_chosen(index) else "[ ]"
 
     def action_turn(self) -> None:

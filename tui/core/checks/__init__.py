@@ -11,6 +11,7 @@ from tui.core.checks.model import (
     CONTAINER,
     ETCD,
     INFO,
+    ISTIO,
     KUBERNETES,
     OUT_OF_REACH,
     REQUIRED,
@@ -22,7 +23,7 @@ from tui.core.checks.model import (
     Result,
     Samples,
 )
-from tui.core.checks.run import default_wait_s, run, sample
+from tui.core.checks.run import chosen, default_wait_s, run, sample
 
 __all__ = [
     "CHECKS",
@@ -30,6 +31,7 @@ __all__ = [
     "CONTAINER",
     "ETCD",
     "INFO",
+    "ISTIO",
     "KUBERNETES",
     "OUT_OF_REACH",
     "REQUIRED",
@@ -41,6 +43,7 @@ __all__ = [
     "Report",
     "Result",
     "Samples",
+    "chosen",
     "courses",
     "default_wait_s",
     "expiries",

@@ -165,7 +165,7 @@ class Facts:
         kept = self._kept.get("survey")
         self._kept = {} if kept is None else {"survey": kept}
 
-    def _once(self, name: str, read: Callable[[], T]) -> T:
+    def once(self, name: str, read: Callable[[], T]) -> T:
         if name not in self._kept:
             self._kept[name] = read()
         return self._kept[name]  # type: ignore[return-value]
@@ -181,7 +181,7 @@ class Facts:
             chosen = next((d for d in found if not self.daemonset or d.name == self.daemonset), found[0])
             return survey(self.cluster, chosen)
 
-        return self._once("survey", read)
+        return self.once("survey", read)
 
     @property
     def datakit(self) -> DataKit:
@@ -192,7 +192,7 @@ class Facts:
             live = self.cluster.get(DAEMON_SET, before.namespace, before.name)
             return replace(before, object=live, pods=agent_pods(self.cluster, live))
 
-        return self._once("datakit", read)
+        return self.once("datakit", read)
 
     @property
     def may_exec(self) -> bool:
@@ -204,7 +204,7 @@ class Facts:
     @property
     def confs(self) -> list[MountedConf]:
         """Every conf file below conf.d that the DaemonSet mounts from a ConfigMap."""
-        return self._once(
+        return self.once(
             "confs", lambda: mounted_confs(self.datakit.object, self.datakit.container, self.config_map_data)
         )
 
@@ -217,7 +217,7 @@ class Facts:
             except NotFoundError:
                 return {}
 
-        return self._once(f"config map {name}", read)
+        return self.once(f"config map {name}", read)
 
     def load(self, text: str, node: str = "") -> Loaded:
         """A conf as the agent on `node` would read it: its environment is substituted in the text."""
@@ -302,7 +302,7 @@ class Facts:
 
     def inputs_of(self, pod: AgentPod) -> AgentInputs:
         """What the agent in one pod says of its inputs and the election."""
-        return self._once(f"inputs {pod.name}", lambda: self.agent(pod).inputs())
+        return self.once(f"inputs {pod.name}", lambda: self.agent(pod).inputs())
 
     @property
     def leader(self) -> str:
@@ -324,7 +324,7 @@ class Facts:
     def certificates(self, pod: AgentPod, found: PromInput, url: str) -> NodeCertificates:
         """What the node of `pod` has of the files that this input names, and whether etcd accepts them."""
         tls = found.tls
-        return self._once(
+        return self.once(
             f"certificates {pod.name} {url} {tls}",
             lambda: self.backend.certificates().read(
                 self.agent(pod), ca=first(tls.ca), cert=tls.cert, key=tls.key, url=url
@@ -334,7 +334,7 @@ class Facts:
     def scrape(self, pod: AgentPod, found: PromInput, url: str) -> Scrape:
         """One scrape of etcd from inside the pod, with the files that the conf names."""
         tls = found.tls
-        return self._once(
+        return self.once(
             f"scrape {pod.name} {url}",
             lambda: self.agent(pod).scrape(url, ca=first(tls.ca), cert=tls.cert, key=tls.key),
         )
@@ -354,7 +354,7 @@ class Facts:
     @property
     def sample(self) -> Scrape:
         """The scrape of etcd that comes with the tool."""
-        return self._once("sample", lambda: Scrape((assets() / "samples" / "etcd-3.4.txt").read_bytes()))
+        return self.once("sample", lambda: Scrape((assets() / "samples" / "etcd-3.4.txt").read_bytes()))
 
     @property
     def probes(self) -> list[tuple[str, str]]:
@@ -376,7 +376,7 @@ class Facts:
                 key=lambda n: next((i for i, end in enumerate(order) if n[1].endswith(end)), len(order)),
             )
 
-        return self._once("probes", read)
+        return self.once("probes", read)
 
     def newest_points(self, names: list[tuple[str, str]]) -> list[list[Series]]:
         """The newest point of each series of each (measurement, field), in one request."""
@@ -431,7 +431,7 @@ class Facts:
             answers = self.newest_points(self.probes[:1])
             return answers[0] if answers else []
 
-        return self._once("all series", read)
+        return self.once("all series", read)
 
     def describe_interval(self) -> str:
         """The interval as Go writes it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -10,6 +10,7 @@ class Finding:
     """The outcome of one look; texts are translated.
 
     `needed` is False where a skip takes nothing from the proof; `blocked_by` is the check that a skip goes back to.
+    A pending one is due in `due_s` seconds: where a run ends before, it is no failure.
     """
 
     status: str
@@ -22,6 +23,7 @@ class Finding:
     skipped_because: str = ""
     needed: bool = True
     blocked_by: str = ""
+    due_s: float = 0.0
 
 
 def passed(found: str, *, looked_at: str = "", object: str = "") -> Finding:
@@ -53,17 +55,26 @@ def pending(
     object: str = "",
     remedy: str = "",
     command: str = "",
+    due_s: float = 0.0,
 ) -> Finding:
-    """Not yet; at the deadline this becomes a failure with these words."""
-    return failed(
-        found,
+    """Not yet; at the deadline this becomes a failure with these words, unless it is due only later."""
+    return Finding(
+        "pending",
         looked_at=looked_at,
+        found=found,
         causes=causes,
         object=object,
         remedy=remedy,
         command=command,
-        status="pending",
+        due_s=due_s,
     )
+
+
+def undecided(finding: Finding) -> Finding:
+    """What a pending finding is when the run ends: a failure, or undecided where it is not due yet."""
+    if finding.due_s <= 0:
+        return replace(finding, status="fail")
+    return replace(finding, status="skip", skipped_because=finding.found)
 
 
 def skipped(because: str, *, remedy: str = "", command: str = "") -> Finding:

@@ -12,7 +12,7 @@ REQUIRED, WARNING, INFO = "required", "warning", "info"
 
 
 # The ways that data takes to the studio; what all of them share is of the route "cluster".
-CLUSTER, ETCD, CONTAINER, KUBERNETES = "cluster", "etcd", "container", "kubernetes"
+CLUSTER, ETCD, CONTAINER, KUBERNETES, ISTIO = "cluster", "etcd", "container", "kubernetes", "istio"
 
 
 # Where one of these fails first, nothing can be looked at: exit status 3.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tui.core.checks.catalogue import CHECKS
 from tui.core.checks.facts import Facts
-from tui.core.checks.finding import Finding, failed
-from tui.core.checks.model import CLUSTER, INFO, REQUIRED, Check, Report, Result, Samples
+from tui.core.checks.finding import Finding, failed, undecided
+from tui.core.checks.model import CLUSTER, INFO, ISTIO, REQUIRED, Check, Report, Result, Samples
 from tui.core.errors import ForbiddenError, WizardError
 from tui.core.parallel import each
 from tui.i18n import _
@@ -54,11 +54,14 @@ def run(
                 on_result(result)
 
     def walk(of_route: Facts, before: dict[str, Result]) -> _Walk:
-        return _Walk(of_route, wait_s, facts.now(), tell, cancelled, sleep, samples, dict(before))
+        patience = wait_s is None
+        return _Walk(of_route, wait_s, facts.now(), tell, cancelled, sleep, samples, dict(before), patience=patience)
 
     shared = walk(facts, {})
     shared.run([check for check in checks if check.route == CLUSTER])
     routes = list(dict.fromkeys(check.route for check in checks if check.route != CLUSTER))
+    if ISTIO in routes and not _has_mesh(facts):
+        routes.remove(ISTIO)
 
     def route(name: str) -> dict[str, Result]:
         one = walk(facts if len(routes) == 1 else facts.fork(), shared.results)
@@ -79,9 +82,23 @@ def run(
     return Report(results, (facts.cluster.context,))
 
 
+def chosen(*, mesh: bool) -> tuple[Check, ...]:
+    """The checks that a run makes in a cluster with a mesh, or without."""
+    return tuple(check for check in CHECKS if mesh or check.route != ISTIO)
+
+
+def _has_mesh(facts: Facts) -> bool:
+    """Whether there is a mesh; where even DataKit was not found, that has been told already."""
+    try:
+        return bool(facts.survey.mesh)
+    except WizardError:
+        return False
+
+
 @dataclass
 class _Walk:
-    """Checks one after the other. `broken`: a required one failed, so nothing is waited for any more."""
+    """Checks one after the other. `broken`: a required one failed, so nothing is waited for any more; `patience`:
+    nobody said how long to wait, so what is due later is waited for."""
 
     facts: Facts
     wait_s: float | None
@@ -92,6 +109,7 @@ class _Walk:
     samples: Samples | None
     results: dict[str, Result]
     broken: bool = False
+    patience: bool = False
 
     def run(self, checks: Sequence[Check]) -> None:
         """Run them all, in order, into `results`."""
@@ -117,11 +135,15 @@ class _Walk:
             if finding.status != "pending":
                 break
             self.tell(_result(check, finding, facts, begun))
+            if self.patience and finding.due_s > 0:
+                self.wait_s = max(self.wait_s or 0.0, facts.now() - self.started + finding.due_s)
             if self.broken or self.cancelled() or facts.now() - self.started >= (self.wait_s or 0):
-                finding = replace(finding, status="fail")
+                finding = undecided(finding)
                 break
+            # What is due in minutes is not asked for every few seconds: the studio counts requests.
+            pause = min(max(facts.interval_s / 4, 0.25), 10.0 if finding.due_s > 30 else 3.0)
             finding = None
-            self.sleep(min(max(facts.interval_s / 4, 0.25), 3.0))
+            self.sleep(pause)
             facts.forget()
         return _result(check, finding, facts, begun)
 

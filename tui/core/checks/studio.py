@@ -12,6 +12,7 @@ from tui.i18n import _, ngettext
 
 
 def no_studio(facts: Facts) -> Finding:
+    """That nothing can be proved without a workspace."""
     return skipped(
         facts.no_studio or _("No API key was given: whether the metrics arrive stays unproven."),
         remedy=_("Give --endpoint and --api-key-file, or GUANCE_END_POINT and GUANCE_ACCESS_TOKEN."),

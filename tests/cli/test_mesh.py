@@ -1,0 +1,105 @@
+"""The mesh without a screen, on a lab as the tutorial's first part leaves it: answers, plan, apply, check, undo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from practice import Practice, practice
+from test_walk import answers, checks, not_well
+
+from tui.core.answers import dump, load
+from tui.core.istio_cost import fills
+
+PROD = ("details-v1", "mongodb-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3")
+SYSTEM = ("istiod", "istio-ingressgateway", "istio-egressgateway")
+WHOLE = (*(f"istio-system/{name}" for name in SYSTEM), *(f"prod/{name}" for name in PROD))
+VIEWS = ("mesh", "control-plane", "service", "workload")
+
+
+def picked(file: Path, *keys: str, replaced: tuple[str, ...] | None = None) -> Path:
+    """The answers with these workloads picked, and allowed to replace what somebody else wrote on them."""
+    from dataclasses import replace
+
+    given = load(file.read_text())
+    istio = replace(given.istio, workloads=keys, replace=keys if replaced is None else replaced)
+    file.write_text(dump(replace(given, istio=istio)))
+    return file
+
+
+def deployments(lab: Practice) -> dict[str, Any]:
+    """Every Deployment of the mesh without what its controller counts."""
+    found = {}
+    for space in ("istio-system", "prod"):
+        for one in lab.get(f"/apis/apps/v1/namespaces/{space}/deployments")["items"]:
+            metadata = one["metadata"]
+            for name in ("resourceVersion", "generation"):
+                metadata.pop(name, None)
+            metadata.get("annotations", {}).pop("deployment.kubernetes.io/revision", None)
+            entries = [
+                {key: value for key, value in entry.items() if key != "time"}
+                for entry in metadata["managedFields"]
+                if not entry.get("subresource") and entry["manager"] != "kube-controller-manager"
+            ]
+            metadata["managedFields"] = sorted(entries, key=lambda entry: json.dumps(entry, sort_keys=True))
+            one.pop("status", None)
+            found[f"{space}/{metadata['name']}"] = one
+    return found
+
+
+def test_the_four_views_get_data_in_every_panel_that_the_preset_promises(tmp_path: Path) -> None:
+    with practice(tmp_path, mesh=True) as lab:
+        file = answers(lab, tmp_path)
+        proposed = load(file.read_text()).istio
+        assert proposed.preset == "lean"
+        assert "prod/mongodb-v1" in proposed.workloads
+        assert "prod/details-v1" not in proposed.workloads  # its annotation is somebody else's
+        picked(file, *WHOLE)
+        before = (lab.objects(), deployments(lab))
+
+        plan = lab.run("plan", "-f", file)
+        assert plan.status == 1, plan
+        assert "In all:" in plan.out
+        assert "of 10 workloads restart" in plan.out
+        assert (lab.objects(), deployments(lab)) == before, "plan changed something"
+
+        applied = lab.run("apply", "-f", file, "--yes")
+        assert applied.status == 0, applied
+        again = lab.run("plan", "-f", file)
+        assert again.status == 0, again
+
+        done = lab.run("check", "-o", "json", "--wait", "120s")
+        found = checks(done)
+        assert done.status == 0, not_well(found)
+        for view, key in zip(fills("lean"), VIEWS, strict=True):
+            n = len(view.filled)
+            assert found[f"istio/{key}"]["found"] == f"{n} of {n} panels have data", not_well(found)
+        assert found["istio/traffic"]["status"] == "pass"
+        assert found["istio/annotations"]["status"] == "pass"
+        assert found["istio/twice"]["status"] == "pass"
+
+        undone = lab.run("undo", "--yes")
+        assert undone.status == 0, undone
+        assert (lab.objects(), deployments(lab)) == before
+
+
+def test_what_cannot_be_done_is_told_row_by_row_and_the_status_says_so(tmp_path: Path) -> None:
+    with practice(tmp_path, mesh=True) as lab:
+        file = picked(
+            answers(lab, tmp_path), "prod/mongodb-v1", "prod/details-v1", "prod/sleep", "prod/nothing", replaced=()
+        )
+        before = deployments(lab)
+        plan = lab.run("plan", "-f", file)
+        assert plan.status == 1, plan
+        rows = [line for line in plan.out.splitlines() if line.startswith("Left out: ")]
+        assert [row.split()[3] for row in rows] == ["prod/nothing:", "prod/details-v1:", "prod/sleep:"]
+        applied = lab.run("apply", "-f", file, "--yes", "--no-views")
+        assert applied.status == 6, applied
+        assert "3 things were left out" in applied.err
+        after = deployments(lab)
+        assert after["prod/details-v1"] == before["prod/details-v1"]
+        assert after["prod/mongodb-v1"] != before["prod/mongodb-v1"]
+        undone = lab.run("undo", "--yes")
+        assert undone.status == 0, undone
+        assert deployments(lab) == before
