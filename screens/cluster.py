@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 
@@ -30,8 +33,13 @@ class ClusterScreen(StepScreen):
         "- DataKit is found by its container, in every namespace that you may list; `--namespace` narrows it.\n"
         "- **Rights** are those of your roles here; the review asks for each by itself. With reading alone you can"
         " verify, but not apply.\n\n"
-        "A credential plugin that wants to prompt cannot do so here: log in first (`kubectl get nodes`)."
+        "A credential plugin that has to ask (`interactiveMode: Always`) gets the terminal for its question, and the"
+        " wizard comes back after it. Any other plugin runs without a terminal: log in first (`kubectl get nodes`)."
     )
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t", "tags", N_("Tags"), id="tags", tooltip=N_("Which cluster's name each kind of data carries")),
+    ]
 
     def content(self) -> ComposeResult:
         yield Choices(follow=True, id="contexts")
@@ -48,6 +56,18 @@ class ClusterScreen(StepScreen):
             self._show_found()
         else:
             self.run(self._read)
+
+    def action_tags(self) -> None:
+        """The table of the tag on which the views filter."""
+        from tui.widgets.tag_page import TagPage
+
+        if self.session.survey is not None:
+            self.app.push_screen(TagPage(self.session.survey.datakit.env, self.session.answers.cluster.name))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action == "tags":
+            return self.session.survey is not None and self.connected
+        return super().check_action(action, parameters)
 
     # -- contexts
 
@@ -91,6 +111,8 @@ class ClusterScreen(StepScreen):
             return _("Read the kubeconfig again"), True
         if wanted is None or wanted.problem:
             return _("This context cannot be used"), False
+        if wanted.login:
+            return _("Log in with {plugin}, which takes the terminal").format(plugin=wanted.login), True
         if not self.connected:
             return _("Look at {context}").format(context=wanted.name), True
         if self.session.survey is None:
@@ -105,6 +127,8 @@ class ClusterScreen(StepScreen):
             return
         if not self.session.contexts:
             self.run(self._read)
+        elif self.wanted is not None and self.wanted.login:
+            self._log_in(self.wanted)
         elif not self.connected:
             self.run(self._connect)
         elif self.session.survey is None or self._other_datakit():
@@ -116,6 +140,26 @@ class ClusterScreen(StepScreen):
         if event.choices.id == "contexts":
             self.query_one("#found").display = self.connected
         self.refresh_frame()
+
+    def _log_in(self, wanted: Context) -> None:
+        """Give the terminal to the credential plugin, and take it back when it is done."""
+        clusters = self.backend.clusters()
+        failure: WizardError | None = None
+        with self.app.suspend():  # it resumes only where the block ends without an exception
+            print(_("{plugin} for {context}; ^C gives up.").format(plugin=wanted.login, context=wanted.name))
+            try:
+                clusters.log_in(wanted.name)
+            except WizardError as error:
+                failure = error
+        if failure is not None:
+            self.working.finish("fail", failure.what)
+            self.post_message(self.Failed(failure))
+            return
+        self.session.contexts = clusters.contexts()
+        self.given.context = wanted.name
+        self._show_contexts()
+        self.refresh_frame()
+        self.run(self._connect)
 
     # -- looking
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.backend.exec_credentials import ExecCredentials, ExecPlugin, redact, run_plugin
+from tui.backend.exec_credentials import ExecCredentials, ExecPlugin, log_in, logged_in, redact, run_plugin
 from tui.core.errors import UnreachableError, UsageError
 
 ANSWER = {"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": "t0ken"}}
@@ -156,6 +156,27 @@ def test_always_interactive_is_refused_without_running(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="needs a terminal"):
         run_plugin(given)
     assert not (tmp_path / "count").exists()
+
+
+def test_a_login_in_the_terminal_is_kept_for_every_client(tmp_path: Path) -> None:
+    given = plugin(tmp_path, printing(), interactive_mode="Always")
+    assert logged_in(given) is None
+    log_in(given)
+    assert runs(tmp_path) == 1
+    credentials = ExecCredentials(given)
+    assert credentials.get().token == ExecCredentials(given).get().token == "t0ken"
+    assert runs(tmp_path) == 1
+    credentials.drop(credentials.get())  # the API server refused it: somebody has to log in again
+    with pytest.raises(UsageError, match="needs a terminal"):
+        ExecCredentials(given).get()
+
+
+def test_a_login_that_expired_is_asked_for_again(tmp_path: Path) -> None:
+    status = {"token": "t", "expirationTimestamp": "2001-01-01T00:00:00Z"}
+    given = plugin(tmp_path, printing(status=status), interactive_mode="Always")
+    log_in(given)
+    with pytest.raises(UsageError, match="needs a terminal"):
+        ExecCredentials(given).get()
 
 
 @pytest.mark.parametrize(

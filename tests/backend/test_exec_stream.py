@@ -42,7 +42,9 @@ SUCCESS = frame(3, b'{"metadata":{},"status":"Success"}')
 
 
 @contextmanager
-def server(answer: Callable[[socket.socket, list[str]], None], tmp_path: Path) -> Iterator[tuple[Cluster, list[str]]]:
+def server(
+    answer: Callable[[socket.socket, list[str]], None], tmp_path: Path, below: str = ""
+) -> Iterator[tuple[Cluster, list[str]]]:
     """One connection at a time: its request head goes into the list, `answer` writes what follows."""
     listener = socket.create_server(("127.0.0.1", 0))
     heads: list[str] = []
@@ -61,7 +63,7 @@ def server(answer: Callable[[socket.socket, list[str]], None], tmp_path: Path) -
                 answer(client, head.decode().split("\r\n"))
 
     threading.Thread(target=serve, daemon=True).start()
-    path = write_kubeconfig(tmp_path / "config", server=f"http://127.0.0.1:{listener.getsockname()[1]}")
+    path = write_kubeconfig(tmp_path / "config", server=f"http://127.0.0.1:{listener.getsockname()[1]}{below}")
     try:
         yield connect(str(path)).clusters().connect(""), heads
     finally:
@@ -174,6 +176,15 @@ def test_what_is_asked(tmp_path: Path) -> None:
     }
     assert "Authorization: Bearer t0ken" in headers
     assert "Sec-WebSocket-Protocol: v5.channel.k8s.io,v4.channel.k8s.io" in headers
+
+
+def test_through_rancher_s_proxy(tmp_path: Path) -> None:
+    """Rancher's kubeconfigs name a server with a path: https://rancher.example/k8s/clusters/c-m-abcdef."""
+    below = "/k8s/clusters/c-m-abcdef"
+    with server(lambda client, head: upgraded(client, head, SUCCESS, CLOSE), tmp_path, below) as (cluster, heads):
+        cluster.exec("datakit", "pod", "datakit", ["true"], stdin=b"x")
+    assert heads[0].startswith(f"GET {below}/api/v1/namespaces/datakit/pods/pod/exec?command=true&")
+    assert "stdin=true" in heads[0]
 
 
 def test_binary_output_in_many_frames(tmp_path: Path) -> None:

@@ -233,6 +233,8 @@ class TestContexts:
             Kubeconfig(str(path)).connect("")
         assert "Run it once before" in caught.value.remedy
         assert caught.value.command == "kubectl --context 'a b' auth whoami"
+        (context,) = Kubeconfig(str(path)).contexts()
+        assert (context.login, context.problem) == ("login", "")
 
 
 class TestWhatIsResolved:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,6 +28,8 @@ TERMINALS = {
 }
 PLAIN = TERMINALS["xterm-256color"]
 CTRL_C = "\x03"
+# A second is the promise; the machine that runs the tests may be busy with two others of them.
+MOST_LEAVING_S = 3.0
 DOWN, UP = "\x1b[B", "\x1b[A"
 
 
@@ -253,4 +256,92 @@ def test_enter_alone_leads_to_a_green_verify(place: Path, name: str) -> None:
         assert terminal.wait_end() == 0
         assert terminal.restored()
         assert "datakit-conf" in terminal.text()
+    nothing_left(place)
+
+
+@pytest.mark.parametrize("where", ["connect", "answer"])
+def test_leaving_with_a_request_in_flight_returns_the_terminal_within_a_second(place: Path, where: str) -> None:
+    """A server that takes the connection and never answers, not even the TLS handshake, or the request itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        scheme = "https" if where == "connect" else "http"
+        port = server.getsockname()[1]
+        kubeconfig = place / "kubeconfig"
+        kubeconfig.write_text(
+            f'clusters: [{{name: it, cluster: {{server: "{scheme}://127.0.0.1:{port}"}}}}]\n'
+            "contexts: [{name: silent, context: {cluster: it, user: me}}]\n"
+            "users: [{name: me, user: {token: x}}]\ncurrent-context: silent\n"
+        )
+        with Terminal([COMMAND, "--kubeconfig", str(kubeconfig)], environment(place, PLAIN)) as terminal:
+            terminal.wait_for("Choose the cluster")
+            terminal.type("\r")
+            terminal.wait_for("Look at silent")
+            terminal.type("\r")
+            terminal.wait_for("Connecting to silent")
+            server.settimeout(20)
+            connection, _address = server.accept()  # the request is on its way, and nobody answers
+            with connection:
+                terminal.type(CTRL_C)
+                terminal.wait_for("Leave the wizard?", deadline_s=10)
+                began = time.monotonic()
+                terminal.type(CTRL_C)
+                assert terminal.wait_end() == 130
+                took = time.monotonic() - began
+            assert terminal.restored()
+    print(f"left {took:.2f} s after the key")
+    assert took < MOST_LEAVING_S, f"{took:.2f} s"
+    nothing_left(place)
+
+
+LOGIN = """\
+import json, sys
+print("code: ", end="", file=sys.stderr, flush=True)
+code = sys.stdin.readline().strip()
+status = {"token": "for-" + code}
+print(json.dumps({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": status}))
+"""
+
+
+def login_kubeconfig(place: Path, port: int) -> Path:
+    script = place / "my-login"
+    script.write_text(f"#!{sys.executable}\n{LOGIN}")
+    script.chmod(0o755)
+    path = place / "kubeconfig"
+    plugin = f"{{command: {script}, apiVersion: client.authentication.k8s.io/v1, interactiveMode: Always}}"
+    path.write_text(
+        f'clusters: [{{name: it, cluster: {{server: "http://127.0.0.1:{port}"}}}}]\n'
+        "contexts: [{name: asking, context: {cluster: it, user: me}}]\n"
+        f"users: [{{name: me, user: {{exec: {plugin}}}}}]\ncurrent-context: asking\n"
+    )
+    return path
+
+
+def test_a_plugin_that_has_to_ask_gets_the_terminal_and_gives_it_back(place: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        kubeconfig = login_kubeconfig(place, server.getsockname()[1])
+        with Terminal([COMMAND, "--kubeconfig", str(kubeconfig)], environment(place, PLAIN)) as terminal:
+            terminal.wait_for("Choose the cluster")
+            terminal.type("\r")
+            terminal.wait_for("Log in with my-login")
+            terminal.type("\r")
+            terminal.wait_for("code:")  # the plugin's own question, and no frame around it
+            assert "Cluster and namespace" not in terminal.text()
+            terminal.type(CTRL_C)  # giving up comes back to the wizard
+            terminal.wait_for("What to do")
+            assert "gave no credentials" in terminal.text()
+            terminal.type("\x1b")
+            terminal.wait_for("Log in with my-login")
+            terminal.type("\r")
+            terminal.wait_for("code:")
+            terminal.type("4711\r")
+            terminal.wait_for("Connecting to asking")
+            server.settimeout(20)
+            connection, _address = server.accept()
+            with connection:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    head += connection.recv(65536)
+                assert b"authorization: bearer for-4711" in head.lower()
+                assert leave(terminal) == 130
+            assert terminal.restored()
+        assert b"for-4711" not in bytes(terminal.output)
     nothing_left(place)

@@ -265,3 +265,13 @@ async def test_the_conf_is_tried_before_anything_is_written(tmp_path: Path) -> N
         assert drive.world.writes == []
         await drive.press("escape")
         assert drive.next.startswith("Apply 2 changes")
+
+
+async def test_the_tag_that_the_views_filter_on(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.press("enter", "enter")
+        await drive.press("t")
+        assert "on which all seven views filter" in drive.text
+        assert "All of it carries one name." in drive.text or "One name for all of it needs" in drive.text
+        await drive.press("escape")
+        assert drive.next == "Go on to the workspace"

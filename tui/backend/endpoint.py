@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tui.backend.exec_credentials import API_VERSIONS, ExecPlugin, cluster_info, needs_terminal
+from tui.backend.exec_credentials import API_VERSIONS, ExecPlugin, NeedsTerminalError, cluster_info, logged_in
 from tui.core.errors import UsageError
 from tui.i18n import _
 
@@ -183,8 +183,8 @@ def _plugin(
             ),
             remedy=_("Set apiVersion to {version} and update the plugin.").format(version=API_VERSIONS[0]),
         )
-    if plugin.interactive_mode == "Always":
-        raise needs_terminal(plugin)
+    if plugin.interactive_mode == "Always" and not logged_in(plugin):
+        raise NeedsTerminalError(plugin)
     return plugin
 
 

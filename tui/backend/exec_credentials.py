@@ -26,6 +26,7 @@ from tui.i18n import _
 
 API_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 TIMEOUT_S = 60.0
+LOGIN_S = 600.0  # a person logs in
 _RENEW_BEFORE_S = 5.0  # a token that dies while the request is under way is of no use
 _STDERR_SHOWN = 2000
 
@@ -61,6 +62,56 @@ class Credential:
     expires_s: float = 0.0
 
 
+class NeedsTerminalError(UsageError):
+    """The plugin has to ask somebody, which it cannot do while the wizard has the terminal."""
+
+    def __init__(self, plugin: ExecPlugin) -> None:
+        super().__init__(
+            _("The credential plugin {name} needs a terminal to ask for a login, and the wizard's is taken.").format(
+                name=plugin.name
+            ),
+            object=_("context {context}").format(context=plugin.context),
+            why=_("interactiveMode is Always in the kubeconfig."),
+            remedy=_(
+                "Run it once before, in this terminal; if it keeps its login, set its interactiveMode to "
+                "IfAvailable. Otherwise use a context with a token or a certificate."
+            ),
+            command=f"kubectl --context {plugin.context} auth whoami",
+        )
+        self.plugin = plugin
+
+
+# What a person logged in for, for the rest of this process: every client of the context uses it.
+_logins: dict[tuple[object, ...], Credential] = {}
+
+
+def logged_in(plugin: ExecPlugin) -> Credential | None:
+    """The credential of a login in the terminal that has not expired."""
+    held = _logins.get(_key(plugin))
+    return held if held and _lasts(held) else None
+
+
+def log_in(plugin: ExecPlugin) -> None:
+    """Run the plugin with the terminal, so that it can ask; what it gives is kept for this process.
+
+    To be called in the main thread. Raises UnreachableError where it fails, is interrupted by ^C, or does not end
+    within LOGIN_S.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ^C gives up the login, and nothing else
+    try:
+        _logins[_key(plugin)] = run_plugin(plugin, LOGIN_S, terminal=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _key(plugin: ExecPlugin) -> tuple[object, ...]:
+    return (plugin.context, plugin.command, plugin.args, plugin.env)
+
+
+def _lasts(credential: Credential) -> bool:
+    return not credential.expires_s or credential.expires_s - _RENEW_BEFORE_S > time.time()
+
+
 class ExecCredentials:
     """The credential of one plugin, kept until it expires. Safe to call from several threads: the plugin runs once."""
 
@@ -73,8 +124,9 @@ class ExecCredentials:
     def get(self) -> Credential:
         """The credential. Raises UnreachableError when the plugin fails, UsageError when it needs a terminal."""
         with self._lock:
-            held = self._credential
-            if held and (not held.expires_s or held.expires_s - _RENEW_BEFORE_S > time.time()):
+            held = self._credential or logged_in(self._plugin)
+            if held and _lasts(held):
+                self._credential = held
                 return held
             self._credential = run_plugin(self._plugin, self._timeout_s)
             return self._credential
@@ -84,23 +136,25 @@ class ExecCredentials:
         with self._lock:
             if self._credential is refused:
                 self._credential = None
+            if _logins.get(_key(self._plugin)) is refused:
+                del _logins[_key(self._plugin)]
 
 
-def run_plugin(plugin: ExecPlugin, timeout_s: float = TIMEOUT_S) -> Credential:
-    """Run the plugin once and read the ExecCredential that it prints."""
-    if plugin.interactive_mode == "Always":
-        raise needs_terminal(plugin)
+def run_plugin(plugin: ExecPlugin, timeout_s: float = TIMEOUT_S, *, terminal: bool = False) -> Credential:
+    """Run the plugin once and read the ExecCredential that it prints; with `terminal` it may ask there."""
+    if plugin.interactive_mode == "Always" and not terminal:
+        raise NeedsTerminalError(plugin)
     info: dict[str, Any] = {"kind": "ExecCredential", "apiVersion": plugin.api_version}
-    info["spec"] = {"interactive": False} | ({"cluster": dict(plugin.cluster)} if plugin.cluster else {})
+    info["spec"] = {"interactive": terminal} | ({"cluster": dict(plugin.cluster)} if plugin.cluster else {})
     environ = {**os.environ, **dict(plugin.env), "KUBERNETES_EXEC_INFO": json.dumps(info)}
     try:
         process = subprocess.Popen(
             [plugin.command, *plugin.args],
             env=environ,
-            stdin=subprocess.DEVNULL,
+            stdin=None if terminal else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # no controlling terminal: it cannot prompt through /dev/tty either
+            stderr=None if terminal else subprocess.PIPE,
+            start_new_session=not terminal,  # no controlling terminal: it cannot prompt through /dev/tty either
         )
     except OSError as error:
         raise _failed(
@@ -111,12 +165,14 @@ def run_plugin(plugin: ExecPlugin, timeout_s: float = TIMEOUT_S) -> Credential:
         stdout, stderr = process.communicate(timeout=timeout_s)
     except BaseException as error:
         _kill(process)
+        if terminal and isinstance(error, KeyboardInterrupt):
+            raise _failed(plugin, _("it was interrupted")) from None
         if not isinstance(error, subprocess.TimeoutExpired):
             raise
         raise _failed(plugin, _("it did not end within {seconds:.0f} s").format(seconds=timeout_s)) from None
     finally:
         _running.discard(process)
-    said = redact(stderr.decode(errors="replace").strip())[-_STDERR_SHOWN:]
+    said = redact((stderr or b"").decode(errors="replace").strip())[-_STDERR_SHOWN:]
     if process.returncode:
         raise _failed(plugin, _("it ended with status {code}").format(code=process.returncode) + _after(said))
     try:
@@ -124,22 +180,6 @@ def run_plugin(plugin: ExecPlugin, timeout_s: float = TIMEOUT_S) -> Credential:
     except ValueError as error:
         why = _("its answer is not JSON") if isinstance(error, json.JSONDecodeError) else str(error)
         raise _failed(plugin, why + _after(said)) from None
-
-
-def needs_terminal(plugin: ExecPlugin) -> UsageError:
-    """The error for a plugin that says it always needs a terminal (`interactiveMode: Always`)."""
-    return UsageError(
-        _("The credential plugin {name} needs a terminal to ask for a login, and the wizard's is taken.").format(
-            name=plugin.name
-        ),
-        object=_("context {context}").format(context=plugin.context),
-        why=_("interactiveMode is Always in the kubeconfig."),
-        remedy=_(
-            "Run it once before, in this terminal; if it keeps its login, set its interactiveMode to "
-            "IfAvailable. Otherwise use a context with a token or a certificate."
-        ),
-        command=f"kubectl --context {plugin.context} auth whoami",
-    )
 
 
 def redact(text: str) -> str:
@@ -193,17 +233,24 @@ def _failed(plugin: ExecPlugin, why: str, hint: str = "") -> UnreachableError:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End what is left of the plugin's session, helpers that it started included."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _end(process)
     with suppress(subprocess.TimeoutExpired, ValueError):
         process.communicate(timeout=1)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it with its session; one that has our terminal has our session too, and is killed alone."""
+    with suppress(ProcessLookupError, PermissionError):
+        if os.getpgid(process.pid) == os.getpgrp():
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @atexit.register
 def _kill_running() -> None:
     for process in list(_running):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _end(process)
 
 
 def cluster_info(server: str, cluster: Mapping[str, Any], ca: str) -> dict[str, Any]:

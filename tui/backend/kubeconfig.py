@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from tui.backend.endpoint import Endpoint, Entry, Merged, resolve, text_of, time_scale, without_userinfo
+from tui.backend.exec_credentials import NeedsTerminalError, log_in
 from tui.core.errors import UsageError
 from tui.core.ports import Context
 from tui.i18n import _
@@ -52,9 +53,11 @@ class Kubeconfig:
             return [Context(IN_CLUSTER, IN_CLUSTER, endpoint.server, endpoint.user, endpoint.namespace, current=True)]
         found = []
         for name, (entry, _folder) in merged.contexts.items():
-            problem = ""
+            problem = login = ""
             try:
                 resolve(merged, name)
+            except NeedsTerminalError as error:
+                login = error.plugin.name
             except UsageError as error:
                 problem = " ".join(part for part in (error.what, error.why) if part)
             cluster = merged.clusters.get(text_of(entry, "cluster"), ({}, Path()))[0]
@@ -67,6 +70,7 @@ class Kubeconfig:
                     text_of(entry, "namespace") or "default",
                     current=name == merged.current,
                     problem=problem,
+                    login=login,
                     time_scale=time_scale(cluster),
                 )
             )
@@ -91,6 +95,15 @@ class Kubeconfig:
                 what, object=self._where(), remedy=_("Name one with --context: {names}").format(names=names)
             )
         return resolve(merged, name)
+
+    def log_in(self, context: str) -> None:
+        """Run the context's credential plugin with the terminal, which must be free. Raises UnreachableError."""
+        try:
+            plugin = self.resolve(context).plugin
+        except NeedsTerminalError as error:
+            plugin = error.plugin
+        if plugin is not None:
+            log_in(plugin)
 
     def connect(self, context: str) -> Cluster:
         """A client for one context; no request is made yet."""

@@ -64,6 +64,8 @@ def connect(options: argparse.Namespace, wanted: str = "") -> Connection:
             remedy=_("Choose one with --context: {names}").format(names=", ".join(c.name for c in known)),
         )
     made = backend.connect(options.kubeconfig or "", chosen.time_scale)
+    if chosen.login and sys.stdin.isatty() and sys.stderr.isatty():
+        made.clusters().log_in(chosen.name)
     return Connection(made, chosen, made.clusters().connect(chosen.name))
 
 

@@ -29,13 +29,14 @@ from tui.core import mesh as istio
 from tui.core import undo as undoing
 from tui.core.answers import Answers
 from tui.core.checks.facts import Facts
+from tui.core.cluster_tag import cluster_tag, told
 from tui.core.errors import CancelledError, Exit, RefusedError, UsageError, WizardError
 from tui.core.plan import NOT_COMPARED, Plan, make_plan
 from tui.core.ports import CONFIG_MAP, Cluster
 from tui.core.proposal import istio_notes, propose
 from tui.core.receipts import UNDONE, WRITTEN, Receipt, load, unfinished
 from tui.core.rollout import RolloutOptions, going_on
-from tui.core.survey import CONFIG_MAP_NAME, Survey, cluster_uid, survey
+from tui.core.survey import CLUSTER_TAG, CONFIG_MAP_NAME, Survey, cluster_uid, survey
 from tui.core.topology import consequence
 from tui.core.undo_elsewhere import without_receipt
 from tui.core.view_writes import plan_undo_views
@@ -74,6 +75,8 @@ def answers(options: argparse.Namespace) -> int:
     mesh = istio_notes(look, proposed.istio)
     for note in (look.topology.why, consequence(proposed.etcd.strategy, look.topology), *look.notes, *mesh):
         say(f"# {note}")
+    for line in told(cluster_tag(look.datakit.env, proposed.cluster.name)):
+        say(f"# {CLUSTER_TAG}, {line}")
     sys.stdout.write(answers_file.dump(proposed))
     return Exit.OK
 

@@ -101,9 +101,10 @@ def _names(options: argparse.Namespace) -> list[str]:
             raise UsageError(_("--context and --all-contexts exclude each other."))
         found = contexts(options)
         for context in found:
-            if context.problem:
-                say(f"{context.name}: {context.problem}")
-        usable = [context.name for context in found if not context.problem]
+            if context.problem or context.login:
+                told = context.problem or _("{plugin} wants to ask in the terminal").format(plugin=context.login)
+                say(f"{context.name}: {told}")
+        usable = [context.name for context in found if not context.problem and not context.login]
         if not usable:
             raise UsageError(_("No context of the kubeconfig can be used."))
         return usable

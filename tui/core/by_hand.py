@@ -83,16 +83,34 @@ def _command_body(body: Object) -> str:
 
 
 def _clicks(change: Change) -> str:
+    """The clicks, and where the tutorial's own words lead astray (its part 2, sections 1.3.1 and 1.3.2)."""
     if change.kind == CONFIG_MAP:
-        return _(
+        clicks = _(
             "Rancher: More Resources → Core → ConfigMaps → namespace {namespace} → {name} → Edit Config → Add: "
             "key {key}, the text of the conf → Save."
         ).format(namespace=change.namespace, name=CONFIG_MAP_NAME, key=", ".join(change.body.get("data", {})))
+        return "\n".join(
+            (
+                clicks,
+                _("The tutorial's row datakit.conf is this ConfigMap, {name}.").format(name=CONFIG_MAP_NAME),
+                _("Add the key, and keep the others: applying the tutorial's YAML deletes them, container.conf too."),
+            )
+        )
     if change.kind == DAEMON_SET:
-        return _(
+        clicks = _(
             "Rancher: Workloads → DaemonSets → namespace {namespace} → {name} → Edit YAML: add the fields shown here"
             " → Save."
         ).format(namespace=change.namespace, name=change.name)
+        return "\n".join(
+            (
+                clicks,
+                _(
+                    "In volumeMounts `name` stands below mountPath, two columns right of the dash. In the tutorial it"
+                    " stands below the dash: that renames the container."
+                ),
+                _("The conf has to be in the ConfigMap first: a mount without its key becomes a directory."),
+            )
+        )
     return _("Rancher: Workloads → {kind} {namespace}/{name} → Edit YAML: add the fields shown here → Save.").format(
         kind=change.kind.kind, namespace=change.namespace, name=change.name
     )

@@ -12,6 +12,7 @@ from tui.core.owners import forced_note, owner_notes
 from tui.core.ownership import FIELD_MANAGER, managers
 from tui.core.ports import DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object
 from tui.core.receipts import Overwrite, overwrite
+from tui.i18n import _
 
 _TRIES = 4  # as `kubectl diff`
 CREATE, CHANGE, SAME = "create", "change", "same"
@@ -74,10 +75,10 @@ def dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) -> 
         try:
             return _dry_run(cluster, kind, body, live)
         except StaleError:
-            uid = (live or {}).get("metadata", {}).get("uid")
+            before = live
             live = cluster.get(kind, body["metadata"]["namespace"], body["metadata"]["name"])
-            if uid != live["metadata"].get("uid"):
-                raise  # made anew, or made meanwhile: not what was looked at
+            if before is not None and before["metadata"].get("uid") != live["metadata"].get("uid"):
+                raise  # made anew: not what was looked at
     return _dry_run(cluster, kind, body, live)
 
 
@@ -93,7 +94,11 @@ def _dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) ->
     sent = {**body, "metadata": {**body["metadata"], **held}}
     try:
         applied = cluster.apply(kind, namespace, name, sent, manager=FIELD_MANAGER, dry_run=True)
+        if live is None and applied.object["metadata"].get("resourceVersion"):
+            raise _there_after_all(kind, namespace, name)  # what a dry run would create has no version yet
     except ConflictError as error:
+        if live is None:
+            raise _there_after_all(kind, namespace, name) from None
         conflicts = tuple(error.conflicts)
         overwrites = _overwrites(live or {}, body, conflicts)
         applied = cluster.apply(kind, namespace, name, sent, manager=FIELD_MANAGER, dry_run=True, force=True)
@@ -109,6 +114,14 @@ def _dry_run(cluster: Cluster, kind: Kind, body: Object, live: Object | None) ->
         overwrites=overwrites,
         warnings=applied.warnings,
         restarts=kind == DAEMON_SET and _template(applied.object) != _template(live or {}),
+    )
+
+
+def _there_after_all(kind: Kind, namespace: str, name: str) -> StaleError:
+    return StaleError(
+        _("The object was not there when it was looked for, and is there now."),
+        object=f"{kind.kind} {namespace}/{name}",
+        remedy=_("Run it again."),
     )
 
 

@@ -54,6 +54,7 @@ class Context:
     namespace: str = "default"
     current: bool = False
     problem: str = ""  # why it cannot be used, already translated
+    login: str = ""  # the credential plugin that has to ask in the terminal first
     time_scale: float = 1.0  # how much faster time runs there; other than 1 only on a practice lab on loopback
 
 
@@ -223,6 +224,10 @@ class Clusters(Protocol):
 
     def connect(self, context: str) -> Cluster:
         """A client for one context. No request is made yet."""
+        ...
+
+    def log_in(self, context: str) -> None:
+        """Let the context's credential plugin ask in the terminal, which must be free; its answer is kept."""
         ...
 
 
