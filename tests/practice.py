@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 START_S = 60.0
+STOP_S = 180.0  # hundreds of nodes have many folders to remove
 COMMAND_S = 120.0
 NOISE = {"resourceVersion", "generation"}
 # The API server counts a DaemonSet's templates here as well.
@@ -176,7 +177,7 @@ def practice(
         assert line, "the lab is not ready:\n" + (folder / "lab.log").read_text()
         yield Practice(json.loads(line), home, process)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, (folder / "lab.log").read_text()
+        assert process.wait(STOP_S) == 0, (folder / "lab.log").read_text()
         assert not list(temporary.iterdir()), "the lab left files behind"
     finally:
         with contextlib.suppress(ProcessLookupError):

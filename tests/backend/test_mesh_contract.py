@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import comparable, create, vendor_daemon_set
+from changes import comparable, create, roll_out, vendor_daemon_set
 
-from tests.core.mesh_objects import BROKEN, TUTORIAL
+from tests.core.mesh_objects import BROKEN, TUTORIAL, service
 from tests.core.mesh_objects import deployment as made
 from tests.core.mesh_objects import istiod as made_istiod
 from tests.core.mesh_objects import pod as made_pod
@@ -20,11 +20,11 @@ from tui.backend.cluster import KubernetesCluster
 from tui.core import actions
 from tui.core import undo as undoing
 from tui.core.answers import Answers, ClusterAnswers, IstioAnswers
-from tui.core.errors import PartialError
+from tui.core.errors import NotFoundError, PartialError
 from tui.core.mesh import INSTANCES, Mesh, Seen, discover, look
 from tui.core.ownership import FIELD_MANAGER
 from tui.core.plan import Plan, make_plan
-from tui.core.ports import DAEMON_SET, DEPLOYMENT, NAMESPACE, Cluster, Object
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NAMESPACE, Cluster, Object
 from tui.core.receipts import Receipt, Store
 from tui.core.survey import find_datakit, survey
 from tui.core.undo_elsewhere import without_receipt
@@ -40,6 +40,10 @@ class RollingDeployments:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+    def wait_rollout(self, namespace: str, name: str, generation: int, **options: Any) -> Any:
+        roll_out(self._inner, namespace, name)
+        return self._inner.wait_rollout(namespace, name, generation, **options)
 
     def get(self, kind: Any, namespace: str, name: str) -> Object:
         live = self._inner.get(kind, namespace, name)
@@ -69,6 +73,7 @@ class MeshPlace:
     namespace: str
     store: Store
     said: list[str] = field(default_factory=list)
+    services: list[Object] = field(default_factory=list)
 
     def put(self, one: Object, manager: str = VENDOR) -> None:
         metadata = {key: one["metadata"][key] for key in ("name", "labels")}
@@ -81,7 +86,13 @@ class MeshPlace:
         live = self.cluster.list(DEPLOYMENT, self.namespace)
         pods = [made_pod(one) for one in live]
         space = {"metadata": {"name": self.namespace, "labels": {"istio-injection": "enabled"}}}
-        return discover(Seen([space], live, pods), found, None)
+        return discover(Seen([space], live, pods, self.services), found, self.config())
+
+    def config(self) -> Object | None:
+        try:
+            return self.cluster.get(CONFIG_MAP, self.namespace, "datakit-conf")
+        except NotFoundError:
+            return None
 
     def plan(self, *names: str, preset: str = "lean", replaced: bool = True) -> Plan:
         keys = tuple(f"{self.namespace}/{name}" for name in names)
@@ -204,6 +215,33 @@ def test_what_is_no_longer_wanted_is_taken_away(place: MeshPlace) -> None:
     place.apply(place.plan("ratings-v1"))
     assert place.objects()["productpage-v1"] == before
     assert place.annotation("ratings-v1") is not None
+
+
+def test_one_istiod_is_scraped_by_a_key_of_datakits_own_and_undo_takes_it_away(
+    admin: Cluster, namespace: str, tmp_path: Path
+) -> None:
+    """A key, its mount and the hash, in the one body that holds all of ours; no Deployment is touched."""
+    single = MeshPlace(admin, namespace, Store(tmp_path), services=[service("istiod", 15014, namespace, app="istiod")])
+    env = {"ENV_CLUSTER_NAME_K8S": "lab", "ENV_ENABLE_ELECTION": "enable"}
+    create(admin, DAEMON_SET, namespace, "datakit", vendor_daemon_set(namespace, **env), VENDOR)
+    create(admin, CONFIG_MAP, namespace, "datakit-conf", {"data": {"container.conf": "# theirs\n"}}, VENDOR)
+    single.put(made_istiod())
+
+    def both() -> list[Any]:
+        kinds = ((CONFIG_MAP, "datakit-conf"), (DAEMON_SET, "datakit"))
+        return [comparable(admin.get(kind, namespace, name)) for kind, name in kinds]
+
+    before, deployments = both(), single.objects()
+    plan = single.plan()
+    assert [change.kind.kind for change in plan.changes] == ["ConfigMap", "DaemonSet"]
+    receipt = single.apply(plan)
+    data = admin.get(CONFIG_MAP, namespace, "datakit-conf")["data"]
+    assert set(data) == {"container.conf", "prom_istiod.conf"}
+    assert f"http://istiod.{namespace}.svc:15014/metrics" in data["prom_istiod.conf"]
+    assert not single.plan().has_changes
+    single.undo(receipt)
+    assert both() == before
+    assert single.objects() == deployments
 
 
 def test_undo_without_a_receipt_finds_the_mesh_too(place: MeshPlace) -> None:

@@ -244,7 +244,7 @@ def test_a_live_view_is_one_request_whose_queries_are_all_read(studio: StudioSer
             assert (course.name, course.newest) == ("nginx", 12.5)
             assert [panel.key for panel in picture.panels if panel.filled] == ["D1", "D8"]
         elif view.key == "etcd":
-            assert "No points of etcd have arrived." in picture.panels[0].why
+            assert "Nothing has arrived of etcd." in picture.panels[0].why
 
 
 def test_answers_that_come_later(studio: StudioServer, client: StudioClient) -> None:

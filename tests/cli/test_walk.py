@@ -84,7 +84,7 @@ def test_there_and_back(tmp_path: Path, etcd: str) -> None:
         assert panels["E1"]["filled"]
         assert panels["E14f"]["lacking"] == [{"source": "etcd", "field": "grpc_server_handled_total"}]
         shown = lab.run("views", "status")
-        assert "E14f: nothing has arrived of etcd.grpc_server_handled_total" in shown.out, shown
+        assert "E14f: Nothing has arrived of etcd.grpc_server_handled_total" in shown.out, shown
 
         again = lab.run("plan", "-f", file)
         assert again.status == 0, again

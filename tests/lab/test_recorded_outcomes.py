@@ -233,7 +233,7 @@ def state(pod: Obj) -> Obj:
     """What a pod's status says, the ways of its container aside."""
     status = pod["status"]
     container = status["containerStatuses"][0]
-    (name, now), = container["state"].items()
+    ((name, now),) = container["state"].items()
     if name == "terminated":  # by turns with the wait, on a real node as here
         name, now = "waiting", {"reason": "CrashLoopBackOff"}
     reason = {"ErrImagePull": "ImagePullBackOff"}.get(now.get("reason", ""), now.get("reason", ""))

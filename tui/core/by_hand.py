@@ -8,6 +8,7 @@ from tui.core.changes import Change
 from tui.core.diff import yaml_lines
 from tui.core.ownership import FIELD_MANAGER
 from tui.core.plan import Plan
+from tui.core.plan_groups import groups
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Object
 from tui.core.survey import CONFIG_MAP_NAME
 from tui.i18n import _
@@ -23,16 +24,31 @@ class Shown:
 
 
 def commands(plan: Plan) -> list[Shown]:
-    """The plan as commands and as clicks in Rancher and the studio, in the order in which apply works."""
+    """The plan as commands and as clicks in Rancher and the studio, in the order in which apply works.
+
+    Of workloads that are changed alike the first stands for all of its namespace.
+    """
     context = plan.survey.context
+    gathered = groups(plan.changes)
     shown = [
         Shown(
-            change.title,
+            group.title,
             f"kubectl --context {context} apply --server-side --field-manager={FIELD_MANAGER} --dry-run=server \\\n"
             f"  -f - <<'EOF'\n{_command_body(change.body)}EOF",
             _clicks(change),
         )
-        for change in plan.changes
+        for group in gathered
+        for change in group.changes[:1]
+    ]
+    shown += [
+        Shown(
+            _("Rollout"),
+            f"kubectl --context {context} -n {change.namespace} rollout status deployment/{change.name}",
+            _("Rancher: Workloads → Deployments → {name}: wait for Active.").format(name=change.name),
+        )
+        for group in gathered
+        for change in group.changes[:1]
+        if change.alone
     ]
     if any(change.kind == DAEMON_SET for change in plan.changes):
         datakit = plan.survey.datakit

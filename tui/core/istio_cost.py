@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 
 from tui.core import istio_conf, views
 from tui.core.answers import Answers
@@ -99,6 +99,7 @@ def cost(preset: str, mesh: Mesh, picked: tuple[str, ...], seen: Scrapes, *, dis
     )
 
 
+@lru_cache(maxsize=16)  # the step Istio asks again at every key
 def judged(preset: str, role: str, body: bytes) -> Picture:
     """What the collector makes of a scrape of a sidecar (`proxy`) or of istiod under a preset."""
     target = Target(ISTIOD_ROLE if role == ISTIOD else WORKLOAD, "Deployment", "ns", "name")

@@ -17,6 +17,7 @@ Object = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 
 _WATCH_S = 300
+_FRESH_S = 1.0
 _CONNECTIONS = 48  # half a megabyte each, at both ends together
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_read=_WATCH_S + 30)
@@ -38,7 +39,9 @@ class Client:
         self._url = url.rstrip("/")
         self._tls = tls
         self._agent = user_agent
-        self.quiet = False  # no events of things that go well, while a large lab comes up
+        # While a large lab comes up: no events of things that go well, and what one kubelet has read serves the others.
+        self.quiet = False
+        self._found: dict[str, tuple[float, asyncio.Future[Object | None]]] = {}
         self._session: aiohttp.ClientSession | None = None
 
     def _open(self) -> aiohttp.ClientSession:
@@ -78,7 +81,17 @@ class Client:
         return await self.send("GET", path, query=query)
 
     async def find(self, path: str) -> Object | None:
-        """GET an object, None where it does not exist."""
+        """GET an object, None where it does not exist; the answer must not be changed."""
+        if not self.quiet:
+            return await self._find(path)
+        now = asyncio.get_running_loop().time()
+        until, found = self._found.get(path, (0.0, None))
+        if found is None or until < now:
+            found = asyncio.ensure_future(self._find(path))
+            self._found[path] = now + _FRESH_S, found
+        return await asyncio.shield(found)
+
+    async def _find(self, path: str) -> Object | None:
         try:
             return await self.get(path)
         except ApiStatusError as error:

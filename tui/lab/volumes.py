@@ -139,11 +139,12 @@ def write_atomically(target: Path, files: Mapping[str, bytes]) -> bool:
     if old is not None and _tree(old) == dict(files):
         return False
     new = target / f"..{secrets.token_hex(8)}"
+    new.mkdir()
     for path, content in files.items():
         file = new / path
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.parent != new:
+            file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-    new.mkdir(exist_ok=True)
     link = target / "..data_tmp"
     link.symlink_to(new.name)
     link.rename(data)
@@ -167,6 +168,7 @@ def container_mounts(node: Node, pod: Object, container: Object, volumes: Mappin
     """The container's mounts, their mount points made. A subPath is bound to what it is at this moment."""
     uid = pod["metadata"]["uid"]
     mounts: tuple[Mount, ...] = ()
+    folder = container_folder(node, uid, container["name"])
     wanted = sorted(container.get("volumeMounts") or (), key=lambda each: each["mountPath"].count("/"))
     for index, each in enumerate(wanted):
         source = volumes[each["name"]]
@@ -174,7 +176,7 @@ def container_mounts(node: Node, pod: Object, container: Object, volumes: Mappin
             source = _bind_sub_path(pod_folder(node, uid), container["name"], index, each, source)
         path = "/" + each["mountPath"].strip("/")
         mount = Mount(path, source, bool(each.get("readOnly")))
-        make_mount_point(container_folder(node, uid, container["name"]), mounts, mount)
+        make_mount_point(folder, mounts, mount)
         mounts += (mount,)
     return mounts
 

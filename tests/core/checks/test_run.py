@@ -112,6 +112,26 @@ def test_waiting_ends_at_the_deadline_with_a_failure(clock: Clock) -> None:
     assert 10_000 <= results["a/one"].elapsed_ms < 20_000
 
 
+def test_what_is_due_later_is_waited_for_where_nobody_said_how_long(clock: Clock) -> None:
+    due = clock.now + 480
+
+    def look(_facts: Facts) -> Finding:
+        left = due - clock.now
+        return passed("there") if left <= 0 else pending("not yet", due_s=left)
+
+    results = run_with(clock, Check("a/one", REQUIRED, "One", look, patient=True))
+    assert results["a/one"].status == "pass"
+    assert clock.now < due + 20
+
+
+def test_what_is_due_after_the_deadline_is_undecided_and_no_failure(clock: Clock) -> None:
+    one = Check("a/one", REQUIRED, "One", lambda _f: pending("in 5m", due_s=300.0), patient=True)
+    report = run(facts(clock), sleep=clock.sleep, checks=[one], wait_s=10.0)
+    assert report.results[0].status == "skip"
+    assert report.results[0].skipped_because == "in 5m"
+    assert report.verdict == "inconclusive"
+
+
 def test_without_waiting_one_look_decides(clock: Clock) -> None:
     run_with(clock, Check("a/one", REQUIRED, "One", lambda _f: pending("never"), patient=True), wait_s=0)
     assert clock.now == 1000.0

@@ -109,9 +109,11 @@ class Writer:
     ) -> Obj:
         """Admit, validate and store a new object that has its managedFields already; it must not be `versioned`.
 
+        `obj` is changed: it is nobody else's.
+
         `may_create` raises ApiError where the user may not; it is asked after the object was found valid.
         """
-        obj = copy.deepcopy(obj)
+        obj = {**obj, "metadata": dict(obj["metadata"])}
         meta = obj["metadata"]
         for name in (*_SYSTEM_FIELDS, "resourceVersion"):
             meta.pop(name, None)
