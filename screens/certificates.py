@@ -61,6 +61,7 @@ class CertificatesScreen(StepScreen):
     def content(self) -> ComposeResult:
         yield Prose(id="need")
         yield Prose(id="nodes", classes="wide")
+        yield Prose(id="flags", classes="wide")
         with Vertical(id="ask"):
             yield Choices(id="source")
             with Vertical(id="path-part", classes="labelled"):
@@ -175,6 +176,7 @@ class CertificatesScreen(StepScreen):
             mount = self._mount()
             self.query_one("#mount", Prose).update(mount)
             self.query_one("#mount").display = bool(mount.plain)
+        self.query_one("#flags", Prose).update("")
         if needed is not None and survey.datakit.pods:
             self.nodes = {}
             self._show_nodes()
@@ -231,6 +233,7 @@ class CertificatesScreen(StepScreen):
             return
         if not all(survey.may(access) for access in exec_rights(survey.datakit)):
             self._all(_("you may not run commands in the pods"))
+            self._show_flags()
             return
         if not files.visible:
             self._all(_("cannot be looked at before it is mounted"))
@@ -253,6 +256,15 @@ class CertificatesScreen(StepScreen):
             self._show_nodes()
         self.working.finish()
         self.refresh_frame()
+
+    def _show_flags(self) -> None:
+        """Where nobody may look: what the control plane's own flags say, marked as no more than that."""
+        said = self._survey.topology.certificate_flags
+        if not said:
+            return
+        warning = (glyph("warn") + " ", "$warning")
+        told = _("Not looked at. The flags of the control plane's pods say where the files are, not whether they are:")
+        self.query_one("#flags", Prose).update(assemble("\n", warning, told, "\n", "\n".join(said)))
 
     def _all(self, why: str) -> None:
         self.nodes = {pod.node: why for pod in self._pods}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from tests.screens.drive import driving
@@ -329,3 +330,21 @@ async def test_the_commands_can_be_turned_copied_and_saved(tmp_path: Path) -> No
     assert len(saved) == 1
     assert "rollout status daemonset/datakit" in saved[0].read_text()
     assert saved[0].stat().st_mode & 0o077 == 0
+
+
+async def test_certificates_that_nobody_may_look_at_are_told_by_the_flags_alone(tmp_path: Path) -> None:
+    world = World.fresh()
+    world.granted = lambda access: access.subresource != "exec"
+    async with driving(tmp_path, world=world) as drive:
+        await drive.to("etcd-conf")
+        answers = drive.app.session.answers
+        drive.app.session.answers = replace(
+            answers,
+            etcd=replace(answers.etcd, strategy="node-tls", conf=""),
+            certificates=replace(answers.certificates, source="rootfs"),
+        )
+        drive.app.go("certificates")
+        await drive.rest()
+        await drive.until(lambda: "you may not run commands in the pods" in drive.text)
+        assert "Not looked at. The flags" in drive.text
+        assert "--trusted-ca-file=" in drive.text

@@ -45,6 +45,7 @@ class Topology:
     guess: bool = False
     certificates: tuple[CertificateSet, ...] = ()
     provider: str = ""
+    certificate_flags: tuple[str, ...] = ()  # what a control-plane pod says of certificates, as it stands there
 
     @property
     def title(self) -> str:
@@ -121,6 +122,7 @@ def discover(nodes: Sequence[Object], pods: Sequence[Object] | None) -> Topology
         guess=not nodes or (pods is None and platform.seen_in_pods),
         certificates=certificates,
         provider=provider,
+        certificate_flags=_certificate_flags(etcd_pods, pods or ()),
     )
     return _fitted(found, platform)
 
@@ -337,6 +339,21 @@ def _external_members(pods: Sequence[Object], nodes: Sequence[Object]) -> tuple[
                 server = f"https://{_host(host)}:{port or 2379}"
             members.setdefault(server, Member(node_of.get(host, ""), host, local, _metrics(server) if host else ""))
     return tuple(members.values())
+
+
+_ETCD_FILES = ("trusted-ca-file", "cert-file", "key-file", "client-cert-auth")
+_API_SERVER_FILES = ("etcd-cafile", "etcd-certfile", "etcd-keyfile")
+
+
+def _certificate_flags(etcd_pods: Sequence[Object], pods: Sequence[Object]) -> tuple[str, ...]:
+    """The flags about certificates of the first pod that has any: etcd's, else those of a kube-apiserver."""
+    servers = [pod for pod in pods if _labels(pod).get("component") == "kube-apiserver"]
+    for names, found in ((_ETCD_FILES, etcd_pods), (_API_SERVER_FILES, servers)):
+        for pod in found:
+            given = flags(pod)
+            if told := tuple(f"--{name}={given[name]}" for name in names if name in given):
+                return told
+    return ()
 
 
 def _certificates(
