@@ -122,7 +122,7 @@ class Facts:
         studio: Studio | None = None,
         no_studio: str = "",
         every_node: bool = False,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.backend = backend
         self.cluster = cluster
@@ -131,7 +131,7 @@ class Facts:
         self.studio = studio
         self.no_studio = no_studio
         self.every_node = every_node
-        self.now = now
+        self.now = now or time.time
         self._kept: dict[str, object] = {}
         self._first: dict[str, float] = {}
         self.in_studio = InStudio()
