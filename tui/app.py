@@ -350,8 +350,10 @@ class WizardApp(App[int]):
         """Ask once; asked a second time, leave."""
         from tui.widgets.leave_page import LeavePage
 
-        if isinstance(self.screen, LeavePage):
-            self.leave(self.screen.status if status != Exit.INTERRUPTED else status)
+        # Asked already, even if an error's page has come above it since.
+        asked = next((screen for screen in self.screen_stack if isinstance(screen, LeavePage)), None)
+        if asked is not None:
+            self.leave(asked.status if status != Exit.INTERRUPTED else status)
             return
         if self.current == flow.WELCOME and self.session.survey is None and status == Exit.OK:
             self.leave(Exit.OK)

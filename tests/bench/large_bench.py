@@ -29,6 +29,7 @@ from terminal_harness import Terminal  # noqa: E402
 NODES = 5000
 CONTROL_PLANES = 3
 _TICK_S = 0.005
+_KEYS_S = 0.03  # a key that is held down repeats as fast
 _DEADLINE_S = 180.0
 _STEPS = 10  # in which the rollout comes out
 
@@ -99,6 +100,7 @@ async def _look(lab: Practice, place: Path) -> FirstLook:
                 while wizard.focused is focused and wizard.session.survey is None:
                     await asyncio.sleep(0.001)
                 found.keys.append(time.perf_counter() - pressed)
+                await asyncio.sleep(_KEYS_S)
             await pilot.pause()
             found.seconds = time.perf_counter() - began
             ticking.cancel()

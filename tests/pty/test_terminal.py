@@ -341,7 +341,10 @@ def test_a_plugin_that_has_to_ask_gets_the_terminal_and_gives_it_back(place: Pat
                 while b"\r\n\r\n" not in head:
                     head += connection.recv(65536)
                 assert b"authorization: bearer for-4711" in head.lower()
-                assert leave(terminal) == 130
+                terminal.type(CTRL_C)
+                terminal.wait_for("Leave the wizard?", deadline_s=10)
+                terminal.type(CTRL_C)
+                assert terminal.wait_end() == 130
             assert terminal.restored()
         assert b"for-4711" not in bytes(terminal.output)
     nothing_left(place)

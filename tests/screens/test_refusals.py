@@ -208,6 +208,17 @@ async def test_a_conflict_that_appears_between_review_and_apply(tmp_path: Path) 
         assert drive.world.writes[0] == "ConfigMap datakit/datakit-conf"
 
 
+async def test_ctrl_c_was_asked_even_if_an_error_came_since(tmp_path: Path) -> None:
+    async with driving(tmp_path) as drive:
+        await drive.to("etcd-conf")
+        await drive.press("ctrl+c")
+        drive.app.show_error(UsageError("Something failed meanwhile."))
+        await drive.rest()
+        assert isinstance(drive.app.screen, ErrorPage)
+        await drive.press("ctrl+c")
+        assert drive.app.return_value == 130
+
+
 async def test_ctrl_c_asks_once_then_leaves_with_130(tmp_path: Path) -> None:
     async with driving(tmp_path) as drive:
         await drive.to("etcd-conf")
