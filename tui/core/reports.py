@@ -241,7 +241,7 @@ def view_lines(view: ViewChange, *, overwrite: bool = False) -> list[str]:
     words = {
         "create": _("create"),
         "same": _("there already"),
-        "update": _("update: another version of this tool made it"),
+        "update": _("update: this tool made it in another version, language or spelling"),
         "changed": _("changed by somebody since; it is left as it is"),
         "not compared": _("not compared (no API key)"),
     }
