@@ -101,6 +101,8 @@ def restart(
             cluster.delete(POD, namespace, pod.name, uid=pod.uid)
             on_event(Event(title, _("deleted, so that a new one comes")))
         except (NotFoundError, StaleError):
+            if _is_there(cluster, namespace, pod):
+                raise  # else it would be waited for a pod that nobody makes
             on_event(Event(title, _("is gone already")))
     if not seen or not wait({pod.node: pod.name}):
         raise CancelledError(
@@ -110,6 +112,15 @@ def restart(
         )
     journal.pod(replace(pod, state=done))
     on_event(Event(title, _("the new pod is ready")))
+
+
+def _is_there(cluster: Cluster, namespace: str, pod: PodStep) -> bool:
+    """Whether this very pod still runs, whatever the answer to its deletion was."""
+    try:
+        metadata = cluster.get(POD, namespace, pod.name)["metadata"]
+    except NotFoundError:
+        return False
+    return metadata["uid"] == pod.uid and not metadata.get("deletionTimestamp")
 
 
 def wait_series(

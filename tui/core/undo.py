@@ -320,19 +320,23 @@ def _undo_wave(
     cluster: Cluster, wave: Sequence[Undo], journal: Journal, on_event: OnEvent, cancelled: Cancelled
 ) -> None:
     """Undo some Deployments, then follow their restarts. One that does not come out is told, and does not stop it."""
-    rolling = []
+    rolling: list[tuple[Step, Object]] = []
     for item in wave:
         stop_if(cancelled)
         if after := _undo_step(cluster, item, journal, on_event, cancelled):
-            rolling.append(after)
-    for stuck in follow_workloads(cluster, rolling, on_event, cancelled, cluster.time_scale):
+            rolling.append((item.step, after))
+    for stuck in follow_workloads(
+        cluster, [after for _step, after in rolling], on_event, cancelled, cluster.time_scale
+    ):
         on_event(Event(stuck.title, stuck.why))
+    for step, _after in rolling:
+        journal.step(replace(step, state=UNDONE, rollout=""))
 
 
 def _undo_step(
     cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled
 ) -> Object | None:
-    """Undo one object; a Deployment whose pods restart is returned, for its rollout to be followed."""
+    """Undo one object; a Deployment whose pods restart is returned, which is undone once its rollout was followed."""
     step, kind = item.step, _kind(item.step)
     if item.live is None:
         on_event(Event(step.title, item.note))
@@ -356,7 +360,8 @@ def _undo_step(
         rolling = after
     else:
         on_event(Event(step.title, _("our fields are removed")))
-    journal.step(replace(step, state=UNDONE, rollout=""))
+    if rolling is None:
+        journal.step(replace(step, state=UNDONE, rollout=""))
     return rolling
 
 
