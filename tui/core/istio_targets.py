@@ -208,7 +208,8 @@ def _discovery(answers: Answers, survey: Survey, notes: list[str]) -> ConfFile |
     found = [one for one in survey.mesh.workloads if one.namespace in namespaces and one.annotation is not None]
     twice = [one.key for one in found if one.annotation and not one.annotation.ours and one.annotation.of_mesh]
     if twice:
-        notes.append(_("Collected twice, by their own annotations too: {names}. Take those out, or every rate doubles.").format(names=", ".join(twice)))
+        told = _("Collected twice, by their own annotations too: {names}. Take those out, or every rate doubles.")
+        notes.append(told.format(names=", ".join(twice)))
     with writing_in(answers.views.lang):
         return istio_conf.discovery(namespaces, answers.cluster.name)
 
