@@ -53,9 +53,10 @@ def look(lab: Practice, user: str = "admin") -> Report:
 
 
 def first_not_well(report: Report, least: str = WARNING) -> Result | None:
-    """The first check that failed; with `least` a warning, one that warns counts, too."""
-    states = ("fail",) if least == REQUIRED else ("fail", "warn")
-    return next((r for r in report.results if r.status in states and r.severity != INFO), None)
+    """The first check that failed or warned; where `least` is required, the first that warned only if none failed."""
+    told = [r for r in report.results if r.status in ("fail", "warn") and r.severity != INFO]
+    failures = [r for r in told if r.status == "fail"]
+    return next(iter(failures if least == REQUIRED and failures else told), None)
 
 
 def until(

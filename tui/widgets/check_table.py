@@ -36,7 +36,9 @@ CATEGORIES = {
     "views": N_("Views"),
     "container": N_("Containers"),
     "kubernetes": N_("Kubernetes"),
-    "istio": N_("Istio"),
+    "istiod": N_("istiod"),
+    "gateways": N_("Gateways"),
+    "sidecars": N_("Sidecars"),
     "drift": N_("Drift"),
 }
 
