@@ -11,13 +11,14 @@ from textual.content import Content
 
 from tui.core.answers import Answers
 from tui.core.errors import WizardError
-from tui.core.ports import Cluster, Context
+from tui.core.ports import POD, Cluster, Context
 from tui.core.proposal import propose
+from tui.core.rights import grants
 from tui.core.survey import DataKit, Survey, find_datakit, survey
 from tui.i18n import N_, _, ngettext
 from tui.widgets.background import in_thread
 from tui.widgets.choices import Choice, Choices
-from tui.widgets.glyphs import glyph
+from tui.widgets.glyphs import glyph, muted
 from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble, facts
 
@@ -270,6 +271,14 @@ class ClusterScreen(StepScreen):
     def commands(self) -> list[tuple[str, str, str]]:
         wanted = self.wanted
         name = wanted.name if wanted is not None else "$CONTEXT"
+        found = self.session.survey
+        asked = (*found.rights, *found.optional) if found is not None else ()
+        missing = [access for access, granted in asked if not granted]
+        grant = (
+            _("Grant what is missing"),
+            "\n".join(grants(missing, found.user if found is not None else "")),
+            _("Rancher: Cluster → Cluster Members shows your roles."),
+        )
         return [
             (
                 _("Find DataKit"),
@@ -284,6 +293,7 @@ class ClusterScreen(StepScreen):
                 f"kubectl --context {name} -n datakit auth can-i create pods --subresource=exec",
                 _("Rancher: Cluster → Cluster Members shows your roles."),
             ),
+            *([grant] if missing else []),
         ]
 
 
@@ -328,6 +338,17 @@ def rights(found: Survey) -> Content:
         parts.append(_("Nothing can be applied with these rights; looking, planning and verifying go on."))
     elif missing:
         parts.append(_("What is read through the DataKit pods stays unproven: certificates, scrapes, election."))
+    lacking = [access for access, granted in found.optional if not granted]
+    for access in lacking:
+        if access.kind == POD:
+            text = _("You may not {access}: one node first, and etcd's nodes alone, cannot be had.")
+        elif found.conf is None:
+            text = _("You may not {access}: undo will have to leave the object there, empty.")
+        else:
+            continue
+        parts += ["\n", (glyph("warn") + " ", "$warning"), text.format(access=access)]
+    if missing or lacking:
+        parts += ["\n", (_("c shows the lines that grant what is missing."), muted())]
     for note in found.notes:
         parts += ["\n" if parts else "", (glyph("warn") + " ", "$warning"), note]
     return assemble(*parts)

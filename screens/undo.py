@@ -14,7 +14,7 @@ from tui.core.ports import Cluster, Studio
 from tui.core.receipts import Receipt
 from tui.core.reports import receipt_text
 from tui.core.steps import Session
-from tui.core.undo import Undo, plan_undo, undo
+from tui.core.undo import Undo, plan_undo, refuse_without_rights, undo
 from tui.i18n import N_, _
 from tui.widgets import background
 from tui.widgets.error_page import ErrorPage
@@ -73,9 +73,11 @@ class UndoPage(Page[bool]):
             cluster = backend.clusters().connect(receipt.context)
             return cluster, plan_undo(cluster, receipt, store)
 
-        self.cluster, self.steps = await background.in_thread(look)
-        self.working.finish()
+        cluster, self.steps = await background.in_thread(look)
         self._show()
+        await background.in_thread(lambda: refuse_without_rights(cluster, receipt, self.steps))
+        self.cluster = cluster
+        self.working.finish()
 
     async def _undo(self) -> None:
         cluster, receipt, store, studio = self.cluster, self.receipt, self.session.store, self._studio()

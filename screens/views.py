@@ -164,7 +164,11 @@ class ViewScreen(StepScreen):
         where = link or _("in the studio: Scenes → Dashboards")
         signs = {
             view_sync.SAME: ("ok", "$success", _("The view is there: {name}")),
-            view_sync.OUTDATED: ("warn", "$warning", _("The view is there, as another version made it: {name}")),
+            view_sync.OUTDATED: (
+                "warn",
+                "$warning",
+                _("The view is there, in another version, language or spelling: {name}"),
+            ),
             view_sync.CHANGED: ("warn", "$warning", _("Somebody changed the view since it was made: {name}")),
         }
         sign, tone, sentence = signs[standing.state if standing is not None else view_sync.SAME]

@@ -39,3 +39,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in getattr(report, "user_properties", []):
             if name == "figure":
                 terminalreporter.write_line(str(value))
+    on_nodes = [report for report in terminalreporter.getreports("passed") if "kubelet" in report.keywords]
+    if on_nodes:
+        count = len({report.nodeid for report in on_nodes})
+        terminalreporter.write_line(f"{count} scenarios need a kubelet and ran on the lab alone")

@@ -149,14 +149,11 @@ def real(binaries: Path) -> Iterator[ControlPlane]:
             url = _start_api_server(binaries, folder, authority, etcd, processes)
             yield ControlPlane(_kubeconfig(folder / "kubeconfig", url, authority))
         finally:
+            # Ended hard: a kube-apiserver that is asked to stop waits for its watches, and nothing of this is kept.
             for process in reversed(processes):
-                process.terminate()
-            for process in reversed(processes):
-                try:
-                    process.wait(10)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait(10)
+                process.kill()
+            for process in processes:
+                process.wait(10)
 
 
 def _free_port() -> int:

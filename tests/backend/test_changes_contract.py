@@ -10,7 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import CONF, ENV, KEY, NAME, NEIGHBOUR, OTHER_CONF, Place, Rolling, comparable, create
+from changes import (
+    CONF,
+    ENV,
+    KEY,
+    NAME,
+    NEIGHBOUR,
+    OTHER_CONF,
+    VENDOR,
+    Place,
+    Rolling,
+    comparable,
+    create,
+    vendor_daemon_set,
+)
 
 from tui.core import actions
 from tui.core.answers import DataKitAnswers, EtcdAnswers
@@ -212,6 +225,36 @@ class TestThereAndBack:
         place.undo()
         names = [each["metadata"]["name"] for each in admin.list(CONFIG_MAP, namespace)]
         assert "datakit-conf" not in names
+
+    def test_one_that_may_not_be_deleted_is_told_before_apply_and_left_empty(
+        self, admin: Cluster, namespace: str, tmp_path: Path
+    ) -> None:
+        place = Place(admin, namespace, Store(tmp_path))
+        create(admin, DAEMON_SET, namespace, "datakit", vendor_daemon_set(namespace), VENDOR)
+        allowed = admin.allowed
+        admin.allowed = lambda wanted: [access.verb != "delete" for access in wanted]  # type: ignore[method-assign]
+        try:
+            plan = place.plan(name="default")
+            assert plan.blockers() == []
+            assert any("undo will have to leave the object there" in note for note in plan.notes), plan.notes
+            place.carry_out(plan)
+            place.undo()
+        finally:
+            admin.allowed = allowed  # type: ignore[method-assign]
+        assert not admin.get(CONFIG_MAP, namespace, "datakit-conf").get("data")
+        assert any("stays, empty" in line for line in place.said), place.said
+
+    def test_one_that_may_not_be_made_is_told_before_apply(
+        self, admin: Cluster, namespace: str, tmp_path: Path
+    ) -> None:
+        place = Place(admin, namespace, Store(tmp_path))
+        create(admin, DAEMON_SET, namespace, "datakit", vendor_daemon_set(namespace), VENDOR)
+        allowed = admin.allowed
+        admin.allowed = lambda wanted: [access.verb != "create" for access in wanted]  # type: ignore[method-assign]
+        try:
+            assert "You may not create configmaps." in place.plan(name="default").blockers()
+        finally:
+            admin.allowed = allowed  # type: ignore[method-assign]
 
     def test_one_that_others_use_by_now_stays(self, admin: Cluster, namespace: str, tmp_path: Path) -> None:
         place = Place(admin, namespace, Store(tmp_path))

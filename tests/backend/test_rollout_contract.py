@@ -5,7 +5,8 @@ No kubelet is needed: the test does what the DaemonSet's controller does, under 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from changes import CONF, NAME, OTHER_CONF, VENDOR, Place, add_nodes
 from tui.core import fields, hold
 from tui.core.errors import ForbiddenError, PartialError, RefusedError, UsageError
 from tui.core.manifests import APPLIED_ANNOTATION, applied_hash, template_hash
-from tui.core.ports import DAEMON_SET, Access, Cluster
+from tui.core.ports import DAEMON_SET, Cluster
 from tui.core.receipts import Store, load, unfinished
+from tui.core.reports import plan_text
 
 
 @pytest.fixture
@@ -43,6 +45,17 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 def left(place: Place) -> Any:
     return unfinished(place.store, place.look().uid, place.namespace)
+
+
+@contextmanager
+def without(place: Place, right: str) -> Iterator[None]:
+    """The access reviews deny this one right."""
+    allowed = place.cluster.allowed
+    place.cluster.allowed = lambda wanted: [str(access) != right for access in wanted]
+    try:
+        yield
+    finally:
+        place.cluster.allowed = allowed
 
 
 class TestOneNodeFirst:
@@ -132,20 +145,11 @@ class TestOneNodeFirst:
         assert hold.strategy(live(place)) == "RollingUpdate"
 
     def test_the_right_to_delete_pods_is_asked_for(self, place: Place) -> None:
-        asked: list[Access] = []
-        allowed = place.cluster.allowed
-
-        def review(wanted: list[Access]) -> list[bool]:
-            asked.extend(wanted)
-            return [access.verb != "delete" for access in wanted]
-
-        place.cluster.allowed = review
-        try:
+        with without(place, "delete pods"):
             plan = place.plan(one_node_first=True)
-        finally:
-            place.cluster.allowed = allowed
-        assert [str(access) for access in asked if access.verb == "delete"] == ["delete pods"]
+            assert place.plan().blockers() == [], "no pod is deleted otherwise"
         assert any("delete pods" in reason for reason in plan.blockers())
+        assert "--verb=delete --resource=pods" in plan_text(plan)
 
     def test_a_strategy_that_somebody_sets_back_meanwhile(self, place: Place) -> None:
         """The hold is lost, so the controller rolls: going on follows, and nothing of theirs is taken."""
@@ -279,6 +283,44 @@ def test_no_node_is_to_run_it(place: Place) -> None:
     assert any("nothing collects" in line for line in place.said), place.said
 
 
+def test_a_pod_beside_its_old_one_cannot_have_the_nodes_port(place: Place) -> None:
+    """The API server takes such a DaemonSet, so it is the plan that says what will come of it."""
+    ports = [{"containerPort": 9529, "hostPort": 9529}]
+    template = {"spec": {"hostNetwork": True, "containers": [{"name": "datakit", "ports": ports}]}}
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    body = {"spec": {"template": template, "updateStrategy": strategy}}
+    place.cluster.patch(DAEMON_SET, place.namespace, "datakit", body, manager=VENDOR, dry_run=False)
+
+    def warned(**how: bool) -> bool:
+        return any("port 9529 of the node: the new one stays Pending" in note for note in place.plan(**how).notes)
+
+    assert warned()
+    assert warned(one_node_first=True), "the others follow by the controller's rollout"
+    strategy_of(place, "OnDelete")
+    assert not warned(delete_pods=True)
+
+
+@pytest.mark.parametrize("how", ["only_etcd_nodes", "delete_pods"])
+def test_an_undo_that_lacks_a_right_says_so_before_it_begins(place: Place, how: str) -> None:
+    if how == "delete_pods":
+        strategy_of(place, "OnDelete")
+        before = place.objects()
+        place.apply(delete_pods=True)
+    else:
+        place.apply()
+        before = place.objects()
+        place.apply(OTHER_CONF, only_etcd_nodes=True)
+    middle, pods = place.objects(), place.pods()
+    with without(place, "delete pods"), pytest.raises(RefusedError, match="nothing was undone") as refused:
+        place.undo()
+    assert refused.value.why == "You may not delete pods."
+    assert "--verb=delete --resource=pods" in refused.value.command
+    assert (place.objects(), place.pods()) == (middle, pods)
+    assert left(place) is None, "the receipt is as it was"
+    place.undo()
+    assert place.objects() == before
+
+
 class Killed(BaseException):
     """The process dies here: nothing of ours gets to handle it."""
 
@@ -403,4 +445,6 @@ def test_deleting_that_is_denied_is_told(place: Place) -> None:
     finally:
         place.cluster.delete = delete
     assert applied_hash(live(place)), "what was written before stays, and the receipt says so"
+    with without(place, "delete pods"):
+        assert all(access.verb == "delete" for access, granted in place.look().optional if not granted)
     assert place.apply(OTHER_CONF).complete

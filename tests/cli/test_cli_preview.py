@@ -109,6 +109,15 @@ PLAIN = '[[inputs.prom]]\nurls = ["http://10.0.0.1:2381/m"]\nmetric_types = ["ga
 BODY = b"# TYPE a_b gauge\na_b 1\n# TYPE a_c counter\na_c 1\n"
 
 
+@pytest.mark.parametrize(("language", "place"), [("en", "line 2: "), ("zh", "第 2 行：")])
+def test_the_line_of_an_error_is_told_once(
+    language: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert preview(tmp_path, '[[inputs.prom]]\nurls = ["http\n', BODY, "--lang", language) == 1
+    [first, *_rest] = capsys.readouterr().out.splitlines()
+    assert first.count(place) == 1
+
+
 def test_against_another_conf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "before.conf"
     other.write_text(PLAIN.replace("gauge", "counter"))

@@ -14,7 +14,7 @@ from tui.core.canary import Sight, wait_series
 from tui.core.errors import UnreachableError
 from tui.core.manifests import APPLIED_ANNOTATION, HASH_ANNOTATION, applied_hash, keeping_template, template_hash
 from tui.core.ports import Feed, Series
-from tui.core.rollout import RolloutPlan, at_a_time, cost
+from tui.core.rollout import RolloutPlan, at_a_time, cost, surge_note
 from tui.core.survey import AgentPod, DataKit, Survey
 from tui.core.topology import discover
 
@@ -49,6 +49,34 @@ class TestAtATime:
     )
     def test_percentages_and_surge(self, fields: dict[str, Any], pods: int, expected: tuple[int, bool]) -> None:
         assert at_a_time(rolling(**fields), pods) == expected
+
+
+class TestSurge:
+    """A pod beside its old one on the same node: where both want a port of the node, the rollout does not move."""
+
+    SURGE = rolling(maxSurge=1, maxUnavailable=0)
+
+    def noted(self, strategy: dict[str, Any], *, host_network: bool, **port: int) -> str:
+        obj = survey_of(strategy).datakit.object
+        spec = obj["spec"]["template"]["spec"]
+        spec["hostNetwork"] = host_network
+        spec["containers"][0]["ports"] = [port] if port else []
+        return surge_note(obj)
+
+    def test_the_port_that_both_want_is_named_with_what_to_do(self) -> None:
+        text = self.noted(self.SURGE, host_network=True, containerPort=9529, hostPort=9529)
+        assert "port 9529 of the node: the new one stays Pending" in text
+        assert "kubectl -n datakit patch daemonset datakit" in text
+        assert self.noted(self.SURGE, host_network=False, containerPort=9529, hostPort=9529) == text
+        assert self.noted(self.SURGE, host_network=True, containerPort=9529) == text  # what the default makes of it
+
+    def test_a_port_that_is_not_declared_is_taken_too(self) -> None:
+        assert "finds its port taken" in self.noted(self.SURGE, host_network=True)
+
+    def test_where_nothing_collides_nothing_is_said(self) -> None:
+        assert self.noted(self.SURGE, host_network=False, containerPort=9529) == ""
+        assert self.noted(rolling(maxUnavailable=1), host_network=True, containerPort=9529, hostPort=9529) == ""
+        assert self.noted({"type": "OnDelete"}, host_network=True, containerPort=9529, hostPort=9529) == ""
 
 
 class TestCost:

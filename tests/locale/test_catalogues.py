@@ -5,8 +5,10 @@ from __future__ import annotations
 import gettext
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -28,7 +30,12 @@ def _load() -> ModuleType:
 
 
 extract = _load()
-MESSAGES = extract.messages()
+
+
+@cache
+def messages() -> list[Any]:
+    """The messages of the whole code; reading it all takes seconds, so not while tests are collected."""
+    return list(extract.messages())
 
 
 def catalogue(language: str) -> dict[str, str]:
@@ -36,8 +43,8 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 def test_messages_are_found_in_every_package() -> None:
-    places = {place for message in MESSAGES for place in message.places}
-    assert len(MESSAGES) > 500
+    places = {place for message in messages() for place in message.places}
+    assert len(messages()) > 500
     assert any(place.startswith("screens/") for place in places)
     assert {"tui/cli.py", "tui/core/plan.py", "tui/backend/cluster.py"} <= places
 
@@ -53,18 +60,18 @@ def test_a_message_put_together_before_translation_is_refused(tmp_path: Path) ->
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_the_catalogue_is_complete(language: str) -> None:
     translations = catalogue(language)
-    missing = [f"{message.places[0]}: {message.text}" for message in MESSAGES if not translations.get(message.text)]
+    missing = [f"{message.places[0]}: {message.text}" for message in messages() if not translations.get(message.text)]
     assert not missing, "run assets/locale/extract.py and translate:\n" + "\n".join(missing)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_the_catalogue_holds_nothing_that_the_code_does_not_say(language: str) -> None:
-    assert set(catalogue(language)) - {message.text for message in MESSAGES} == set()
+    assert set(catalogue(language)) - {message.text for message in messages()} == set()
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_placeholders_are_those_of_the_message(language: str) -> None:
-    plurals = {message.text: message.plural for message in MESSAGES}
+    plurals = {message.text: message.plural for message in messages()}
     wrong = []
     for text, translation in catalogue(language).items():
         allowed = (extract.fields(text), extract.fields(plurals.get(text, "")))

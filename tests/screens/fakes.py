@@ -46,7 +46,7 @@ from tui.core.ports import (
 from tui.core.prom import lineprotocol
 from tui.core.prom.collector import Scrape
 from tui.core.prom.preview import preview
-from tui.core.survey import DataKit, wanted_rights
+from tui.core.survey import DataKit, optional_rights, wanted_rights
 from tui.lab.apiserver.labels import parse
 
 # The class below has a method `list`, so its annotations cannot say it.
@@ -376,7 +376,8 @@ class FakeReader:
     def rules(self, namespace: str) -> Object:
         daemon_set = self.world.objects["DaemonSet", "datakit", "datakit"]
         rules = []
-        for access in wanted_rights(DataKit(namespace, "datakit", "datakit", "", daemon_set)):
+        datakit = DataKit(namespace, "datakit", "datakit", "", daemon_set)
+        for access in [*wanted_rights(datakit), *optional_rights(datakit)]:
             if self._may(access):
                 resource = access.kind.plural + (f"/{access.subresource}" if access.subresource else "")
                 rules.append({"verbs": [access.verb], "apiGroups": [access.kind.group], "resources": [resource]})

@@ -51,6 +51,11 @@ async def test_without_the_right_to_delete_pods_it_says_so(tmp_path: Path) -> No
     world = World.fresh()
     world.granted = lambda access: access.verb != "delete"
     async with driving(tmp_path, world=world) as drive:
+        await drive.to("cluster")
+        await drive.press("enter")
+        assert "You may not delete pods: one node first" in " ".join(drive.text.split())
+        [grant] = [command for title, command, _rancher in drive.screen.commands() if title == "Grant what is missing"]
+        assert "--verb=delete --resource=pods" in grant
         await drive.to("review")
         await drive.press("1")
         assert "You may not delete pods." in drive.text

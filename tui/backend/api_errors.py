@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import socket
 import ssl
 from typing import Any
@@ -21,6 +20,7 @@ from tui.core.errors import (
     UnreachableError,
     WizardError,
 )
+from tui.core.rights import role_snippet
 from tui.i18n import _
 
 _CANNOT = re.compile(
@@ -137,18 +137,6 @@ def _forbidden(message: str, details: dict[str, Any], object: str, server: str) 
         why=message,
         remedy=_("Ask an administrator for it; this grants it:"),
         command=role_snippet(verb, full, namespace, name if verb not in ("list", "watch", "create") else "", user),
-    )
-
-
-def role_snippet(verb: str, resource: str, namespace: str, name: str, user: str) -> str:
-    """Two kubectl lines that grant one right, cluster-wide where `namespace` is empty."""
-    scope = f" -n {shlex.quote(namespace)}" if namespace else ""
-    role = "role" if namespace else "clusterrole"
-    only = f" --resource-name={shlex.quote(name)}" if name else ""
-    who = f"--user={shlex.quote(user)}" if user else "--user=NAME"
-    return (
-        f"kubectl{scope} create {role} datakit-wizard-grant --verb={verb} --resource={resource}{only}\n"
-        f"kubectl{scope} create {role}binding datakit-wizard-grant --{role}=datakit-wizard-grant {who}"
     )
 
 

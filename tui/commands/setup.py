@@ -182,7 +182,8 @@ def undo(options: argparse.Namespace) -> int:
         connection = connect(options, given.context if given else "")
         backend, cluster = connection.backend, connection.cluster
         receipt, notes = (given, []) if given else _to_undo(options, connection)
-    for item in undoing.plan_undo(cluster, receipt, store()):
+    items = undoing.plan_undo(cluster, receipt, store())
+    for item in items:
         say(item.step.title)
         say(item.diff or _("no change"))
         for note in item.notes:
@@ -201,6 +202,8 @@ def undo(options: argparse.Namespace) -> int:
     elif client is not None:
         for view in plan_undo_views(client, receipt):
             say("\n".join(reports.view_undo_lines(view, overwrite=view.step.key in options.overwrite_view)))
+    if cluster is not None:
+        undoing.refuse_without_rights(cluster, receipt, items)
     consent(options, _("Undo this? [y/N]"))
     done = _in_thread(
         lambda cancelled: undoing.undo(

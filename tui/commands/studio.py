@@ -123,7 +123,7 @@ def _status(options: argparse.Namespace) -> int:
     words = {
         view_sync.MISSING: _("missing"),
         view_sync.SAME: _("there: {name}"),
-        view_sync.OUTDATED: _("there, as another version of this tool made it: {name}"),
+        view_sync.OUTDATED: _("there, made by this tool in another version, language or spelling: {name}"),
         view_sync.CHANGED: _("there, changed by somebody since: {name}"),
     }
     chosen, language = [spelled(view, spelling) for view in catalogue.catalogue()], i18n.language()

@@ -96,9 +96,8 @@ def annotation_of(metadata: Object, namespace: str, *, ours: bool) -> Annotation
     problem = loaded.error or next((one.problem for one in loaded.inputs if one.problem), "")
     if not problem and not any(one.urls for one in loaded.inputs):
         problem = _("it names nothing to scrape")
-    line = _("line {line}: {problem}").format(line=loaded.line, problem=problem) if loaded.line else problem
     ports = {_port(url) for one in loaded.inputs for url in one.urls}
-    return Annotation(text, ours, line, bool(ports & set(_MESH_PORTS)))
+    return Annotation(text, ours, problem, bool(ports & set(_MESH_PORTS)))
 
 
 def by_annotation(annotation: Annotation | None, title: str) -> Iterator[Collection]:

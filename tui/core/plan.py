@@ -149,8 +149,14 @@ def make_plan(
         for access, granted in survey.rights
         if access.kind in kinds and access.verb in ("get", "patch")
     )
-    if needed := how.rights(survey.datakit.namespace):
+    needed = [Access("create", change.kind, change.namespace) for change in changes if change.verb == CREATE]
+    if needed := [*needed, *how.rights(survey.datakit.namespace)]:
         rights += tuple(zip(needed, cluster.allowed(needed), strict=True))
+    notes += [
+        _("You may not {access}: undo will have to leave the object there, empty.").format(access=access)
+        for access, granted in survey.optional
+        if not granted and any((each.kind, each.verb) == (access.kind, CREATE) for each in changes)
+    ]
     workloads, left_out, more = _workloads(cluster, answers, survey)
     notes += more
     tool = gitops_owner(survey.datakit.object)

@@ -69,9 +69,13 @@ class Access:
     subresource: str = ""
 
     def __str__(self) -> str:
-        resource = self.kind.plural + (f".{self.kind.group}" if self.kind.group else "")
-        resource += f"/{self.subresource}" if self.subresource else ""
-        return f"{self.verb} {resource}" + (f" {self.name}" if self.name else "")
+        return f"{self.verb} {self.resource}" + (f" {self.name}" if self.name else "")
+
+    @property
+    def resource(self) -> str:
+        """As kubectl writes it: `daemonsets.apps`, `pods/exec`."""
+        group = f".{self.kind.group}" if self.kind.group else ""
+        return self.kind.plural + group + (f"/{self.subresource}" if self.subresource else "")
 
 
 @dataclass(frozen=True)

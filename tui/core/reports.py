@@ -13,6 +13,7 @@ from tui.core.checks.model import INFO, REQUIRED, Course, Report, Result
 from tui.core.plan import Plan, ViewChange
 from tui.core.plan_groups import groups, overview
 from tui.core.receipts import PodStep, Receipt
+from tui.core.rights import grants
 from tui.core.view_writes import ViewUndo
 from tui.i18n import N_, _, ngettext
 
@@ -218,7 +219,9 @@ def plan_text(plan: Plan) -> str:
         lines += ["  " + _("warning: {text}").format(text=text) for text in change.warnings]
     for view in plan.views:
         lines += view_lines(view, overwrite=view.key in plan.overwrite)
-    lines += [_("Missing right: {access}").format(access=a) for a, granted in plan.rights if not granted]
+    missing = [access for access, granted in plan.rights if not granted]
+    lines += [_("Missing right: {access}").format(access=access) for access in missing]
+    lines += [f"  {text}" for text in grants(missing, plan.survey.user)]
     lines += [
         _("deleted by this tool: pod {name} on {node}").format(name=pod.name, node=pod.node)
         for pod in plan.rollout.pods
@@ -238,7 +241,7 @@ def view_lines(view: ViewChange, *, overwrite: bool = False) -> list[str]:
     words = {
         "create": _("create"),
         "same": _("there already"),
-        "update": _("update: another version of this tool made it"),
+        "update": _("update: this tool made it in another version, language or spelling"),
         "changed": _("changed by somebody since; it is left as it is"),
         "not compared": _("not compared (no API key)"),
     }

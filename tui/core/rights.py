@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Any
 
+from tui.core.ports import Access
 from tui.core.survey import CONFIG_MAP_NAME
 
 
@@ -73,6 +76,35 @@ def role(namespace: str, *, verify_only: bool = False, account: str = "") -> str
         _binding("RoleBinding", "ClusterRole", f"{name}-mesh", "istio-system", subjects),
     ]
     return str(yaml.safe_dump_all(documents, sort_keys=False))
+
+
+def grants(missing: Sequence[Access], user: str) -> list[str]:
+    """kubectl lines that grant these rights to `user` ("" for one that is not known), each in a role of its own."""
+    lines: list[str] = []
+    for number, access in enumerate(missing, 1):
+        # A right to list or create is given on all objects: a rule's resourceNames never match there.
+        only = "" if access.verb in ("list", "watch", "create") else access.name
+        name = "datakit-wizard-grant" + (f"-{number}" if len(missing) > 1 else "")
+        snippet = role_snippet(access.verb, access.resource, access.namespace, only, user, name)
+        lines += snippet.splitlines()
+    return lines
+
+
+def role_snippet(
+    verb: str, resource: str, namespace: str, only: str, user: str, name: str = "datakit-wizard-grant"
+) -> str:
+    """Two kubectl lines that grant one right, cluster-wide where `namespace` is empty.
+
+    `resource` is as kubectl writes it (`daemonsets.apps`, `pods/exec`); `only` is the one object that it is for.
+    """
+    scope = f" -n {shlex.quote(namespace)}" if namespace else ""
+    role = "role" if namespace else "clusterrole"
+    named = f" --resource-name={shlex.quote(only)}" if only else ""
+    who = f"--user={shlex.quote(user)}" if user else "--user=NAME"
+    return (
+        f"kubectl{scope} create {role} {name} --verb={verb} --resource={resource}{named}\n"
+        f"kubectl{scope} create {role}binding {name} --{role}={name} {who}"
+    )
 
 
 def _rbac(kind: str, name: str, namespace: str, **content: Any) -> dict[str, Any]:

@@ -94,6 +94,8 @@ def decide(
             change = dry_run(cluster, change.kind, hold.holding(change.body), change.live)
             notes.append(_held_note(change))
         pods = (chosen, *(pod for pod in pods if pod != chosen))
+    if restarts and (held or not pods) and not on_delete and (surge := surge_note(live)):
+        notes.append(surge)
     may_be_few = few is not None and few.verb != SAME and bool(_etcd_pods(survey)) and not _elects(survey, wanted)
     plan = RolloutPlan(restarts, first, held, pods, may_be_few, on_delete, tuple(notes))
     return _with(changes, change), plan
@@ -259,6 +261,38 @@ def at_a_time(strategy: Mapping[str, Any], pods: int) -> tuple[int, bool]:
     rolling = strategy.get("rollingUpdate") or {}
     surge = _scaled(rolling.get("maxSurge", 0), pods)
     return (surge, True) if surge else (max(1, _scaled(rolling.get("maxUnavailable", 1), pods)), False)
+
+
+def surge_note(daemon_set: Object) -> str:
+    """Why a rollout by maxSurge would not come out, "" where it may: the new pod stands beside its old one on the same
+    node, where both want the same port.
+
+    The API server accepts it (seen on 1.36); the scheduler then leaves the new pod Pending (its plugin NodePorts), and
+    where the port is not declared, DataKit cannot listen.
+    """
+    surge, beside = at_a_time(daemon_set["spec"].get("updateStrategy") or {}, 1)
+    spec = daemon_set["spec"]["template"]["spec"]
+    ports = {
+        port.get("hostPort") or (port["containerPort"] if spec.get("hostNetwork") else 0)
+        for container in spec.get("containers", [])
+        for port in container.get("ports") or []
+    } - {0}
+    if not (surge and beside) or not (ports or spec.get("hostNetwork")):
+        return ""
+    metadata = daemon_set["metadata"]
+    change = '{"spec":{"updateStrategy":{"rollingUpdate":{"maxSurge":0,"maxUnavailable":1}}}}'
+    command = f"kubectl -n {metadata['namespace']} patch daemonset {metadata['name']} --type merge -p '{change}'"
+    if ports:
+        numbers = ", ".join(str(port) for port in sorted(ports))
+        what = _(
+            "maxSurge starts each new pod beside its old one, and both want port {ports} of the node: the new one stays"
+            " Pending, and the rollout does not move. First: {command}"
+        )
+        return what.format(ports=numbers, command=command)
+    return _(
+        "maxSurge starts each new pod beside its old one, and with hostNetwork both listen on the node itself: the new"
+        " DataKit finds its port taken. First: {command}"
+    ).format(command=command)
 
 
 def _scaled(value: Any, pods: int) -> int:

@@ -55,7 +55,10 @@ class DataKit:
 
 @dataclass(frozen=True)
 class Survey:
-    """One look at a cluster. `notes` say what could not be seen, and what follows from it."""
+    """One look at a cluster. `notes` say what could not be seen, and what follows from it.
+
+    `rights` are what setting up and verifying need, `optional` what only some ways of it need: see `optional_rights`.
+    """
 
     context: str
     server: str
@@ -70,6 +73,7 @@ class Survey:
     time_scale: float = 1.0
     notes: tuple[str, ...] = ()
     mesh: Mesh = field(default_factory=Mesh)
+    optional: tuple[tuple[Access, bool], ...] = ()
 
     def may(self, access: Access) -> bool:
         """Whether the access review granted `access` (False where it was not asked)."""
@@ -227,6 +231,16 @@ def wanted_rights(datakit: DataKit) -> list[Access]:
     ]
 
 
+def optional_rights(datakit: DataKit) -> list[Access]:
+    """Verbs without which only some ways are closed: deleting pods (one node first, etcd's nodes alone, pods under
+    OnDelete, and undoing those), and taking away a ConfigMap that we made.
+    """
+    return [
+        Access("delete", POD, datakit.namespace),
+        Access("delete", CONFIG_MAP, datakit.namespace, CONFIG_MAP_NAME),
+    ]
+
+
 def exec_rights(datakit: DataKit) -> list[Access]:
     """The two verbs that exec over WebSocket needs (kube-apiserver 1.35 and later ask for both)."""
     return [access for access in wanted_rights(datakit) if access.subresource == "exec"]
@@ -249,8 +263,9 @@ def survey(cluster: Reader, datakit: DataKit, *, reviews: bool = True) -> Survey
     With `reviews` each right is asked for by itself, which is the verdict; else one rules review has to do.
     """
     notes: list[str] = []
-    wanted = wanted_rights(datakit)
-    granted = cluster.allowed(wanted) if reviews else granted_by_rules(cluster, wanted, datakit.namespace)
+    wanted, optional = wanted_rights(datakit), optional_rights(datakit)
+    asked = [*wanted, *optional]
+    granted = cluster.allowed(asked) if reviews else granted_by_rules(cluster, asked, datakit.namespace)
     nodes = _or_note(
         lambda: [node_of_row(row) for row in cluster.table(NODE, sample=_NODES_SAMPLE)],
         notes,
@@ -270,11 +285,12 @@ def survey(cluster: Reader, datakit: DataKit, *, reviews: bool = True) -> Survey
         datakit=datakit,
         topology=discover(nodes or [], _control_plane_pods(cluster, notes)),
         conf=conf,
-        rights=tuple(zip(wanted, granted, strict=True)),
+        rights=tuple(zip(wanted, granted[: len(wanted)], strict=True)),
         cluster_name=host_cluster_name(datakit.env),
         time_scale=cluster.time_scale,
         notes=tuple(notes),
         mesh=istio.look(cluster, datakit, conf),
+        optional=tuple(zip(optional, granted[len(wanted) :], strict=True)),
     )
 
 

@@ -22,16 +22,18 @@ from tui.core.errors import (
 )
 from tui.core.owners import resync
 from tui.core.ownership import FIELD_MANAGER, managers, owned
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, Cluster, Kind, Object, Studio
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, POD, Access, Cluster, Kind, Object, Studio
 from tui.core.receipts import (
     UNDOING,
     UNDONE,
     Overwrite,
+    PodStep,
     Receipt,
     Step,
     Store,
     digests,
 )
+from tui.core.rights import grants
 from tui.core.survey import cluster_uid
 from tui.core.view_writes import plan_undo_views, undo_views
 from tui.core.workloads import follow as follow_workloads
@@ -98,6 +100,25 @@ def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = N
     return [_plan_undo(cluster, step) for step in reversed(steps) if step.open]
 
 
+def refuse_without_rights(cluster: Cluster, receipt: Receipt, items: Sequence[Undo]) -> None:
+    """Raise RefusedError where a right is missing that this undo will need, before anything is undone."""
+    needed = [Access("patch", _kind(item.step), item.step.namespace, item.step.name) for item in items if item.live]
+    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
+    on_delete = live is not None and hold.strategy(live) == hold.ON_DELETE and not hold.is_ours(live)
+    if live is not None and any(restart for _pod, restart in _pods_to_restart(cluster, receipt, live, on_delete)):
+        needed.append(Access("delete", POD, receipt.namespace))
+    granted = cluster.allowed(needed)
+    missing = [access for access, may in zip(needed, granted, strict=True) if not may]
+    if missing:
+        raise RefusedError(
+            _("Undo needs rights that you lack; nothing was undone."),
+            object=f"{receipt.context}, {receipt.namespace}",
+            why="\n".join(_("You may not {access}.").format(access=access) for access in missing),
+            remedy=_("Ask an administrator for them; this grants them:"),
+            command="\n".join(grants(missing, "")),
+        )
+
+
 def _with_left_values(step: Step, receipt: Receipt, store: Store) -> Step:
     """The step, told which of its fields the undo of a later receipt left as they were, for want of their values."""
     later = [r.step_of(step.kind, step.namespace, step.name) for r in store.all(receipt.cluster_uid, receipt.namespace)]
@@ -141,6 +162,9 @@ def _plan_undo(cluster: Cluster, step: Step) -> Undo:
         and not after.get("data")
         and not after.get("binaryData")
     )
+    if delete and not cluster.allowed([Access("delete", kind, step.namespace, step.name)])[0]:
+        delete = False
+        notes.append(_("It was made by us and stays, empty: you may not delete it."))
     diff = object_diff(live, None if delete else after, f"{step.plural}/{step.name}")
     return Undo(step, body, live, diff, delete, tuple(restores), tuple(notes))
 
@@ -259,6 +283,8 @@ def undo(
         view_catalogue.view(key)  # an unknown one is refused before anything is undone
     with store.locked(receipt.cluster_uid, receipt.namespace):
         steps = plan_undo(cluster, receipt, store)
+        if cluster is not None:
+            refuse_without_rights(cluster, receipt, steps)
         journal = Journal(store, receipt)
         try:
             # What was written last comes first: the mesh's workloads, a few side by side.
@@ -408,22 +434,32 @@ def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancell
     """Restart the pods that got what is undone now and would not go back by themselves: the conf's text is mounted
     once, and under OnDelete the template too."""
     receipt = journal.receipt
-    todo = [pod for pod in receipt.pods if pod.state != UNDONE]
-    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if todo else None
+    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
     if live is None:
         return
-    rolled = hold.strategy(live) != hold.ON_DELETE
-    there = canary.pods_there(cluster, live, {pod.node for pod in todo})
-    for pod in todo:
-        name, uid = there.get(pod.node, ("", ""))
-        if (rolled and pod.template) or not name or uid == pod.before:
+    on_delete = hold.strategy(live) == hold.ON_DELETE
+    for pod, restart in _pods_to_restart(cluster, receipt, live, on_delete):
+        if not restart:
             journal.pod(replace(pod, state=UNDONE))
             continue
         stop_if(cancelled)
         if pod.state != UNDOING:
-            pod = replace(pod, state=UNDOING, name=name, uid=uid)
+            pod = replace(pod, state=UNDOING)
             journal.pod(pod)
         canary.restart(cluster, live, pod, journal, on_event, cancelled, done=UNDONE)
+
+
+def _pods_to_restart(cluster: Cluster, receipt: Receipt, live: Object, on_delete: bool) -> list[tuple[PodStep, bool]]:
+    """The receipt's pods that are not undone, each as it is now, and whether it has to restart."""
+    todo = [pod for pod in receipt.pods if pod.state != UNDONE]
+    there = canary.pods_there(cluster, live, {pod.node for pod in todo}) if todo else {}
+    found = []
+    for pod in todo:
+        name, uid = there.get(pod.node, ("", ""))
+        restart = (on_delete or not pod.template) and bool(name) and uid != pod.before
+        known = pod.state == UNDOING or not restart  # one that is being restarted is told by what it was
+        found.append((pod if known else replace(pod, name=name, uid=uid), restart))
+    return found
 
 
 def _generation(obj: Object) -> int:

@@ -109,8 +109,9 @@ def _json_difference(found: Difference) -> dict[str, Any]:
 
 def _text(made: Preview) -> Iterator[str]:
     for one in made.findings:
-        place = _("line {line}: ").format(line=one.line) if one.line and not one.message.startswith("line") else ""
-        yield f"{one.severity}: {place}{one.message}" + (f" {one.remedy}" if one.remedy else "")
+        place = _("line {line}: ").format(line=one.line) if one.line else ""
+        told = "" if one.message.startswith(place) else place  # the loader's words begin with it
+        yield f"{one.severity}: {told}{one.message}" + (f" {one.remedy}" if one.remedy else "")
     if not made.loaded:
         yield _("DataKit would load no input from this conf.")
         return
