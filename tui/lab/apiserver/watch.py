@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -126,7 +127,6 @@ class Watch:
             wait = self.deadline - now
             if self.bookmarks:
                 wait = min(wait, next_bookmark - now)
-            try:
-                await asyncio.wait_for(ready.wait(), max(wait, 0.001))
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(wait, 0.001)):  # Python 3.11's wait_for can lose a cancellation
+                    await ready.wait()

@@ -352,13 +352,14 @@ def _storage_key(call: Call, resource: Resource) -> str:
 
 def _same(obj: Obj, old: Obj) -> bool:
     """Whether nothing but the times of managedFields differs."""
-    if obj == old:
-        return True
-    return _timeless(obj) == _timeless(old)
+    return _unmanaged(obj) == _unmanaged(old) and _timeless(obj) == _timeless(old)
 
 
-def _timeless(obj: Obj) -> Obj:
-    meta = dict(obj["metadata"])
-    entries = [{key: value for key, value in entry.items() if key != "time"} for entry in meta.get("managedFields", [])]
-    meta["managedFields"] = sorted(entries, key=lambda entry: re.sub(r"\s", "", str(entry)))
-    return {**obj, "metadata": meta}
+def _unmanaged(obj: Obj) -> Obj:
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
+
+
+def _timeless(obj: Obj) -> list[Obj]:
+    found = obj["metadata"].get("managedFields", [])
+    entries = [{key: value for key, value in entry.items() if key != "time"} for entry in found]
+    return sorted(entries, key=lambda entry: re.sub(r"\s", "", str(entry)))
