@@ -16,7 +16,6 @@ from tui.core.durations import exact
 from tui.core.errors import WizardError
 from tui.core.istio_conf import MEASUREMENT, conf_key
 from tui.core.istio_cost import VIEWS
-from tui.core.mesh import Target
 from tui.core.parallel import each
 from tui.core.prom.settings import PromInput
 from tui.core.survey import AgentPod
@@ -204,15 +203,14 @@ def kept(_facts: Facts, part: PartFacts) -> Finding:
 def histograms(_facts: Facts, part: PartFacts) -> Finding:
     """Histograms pass the filter: without them every panel of latencies and sizes is empty."""
     could = _buckets(part, PromInput(measurement_name=MEASUREMENT, urls=(ANY,)))
-    without: dict[str, Target] = {}
-    kept_names: set[str] = set()
+    kept_of: dict[str, set[str]] = {}
     for one in part.sources:
-        buckets = set().union(*(_buckets(part, settings) for settings in one.settings))
-        kept_names |= buckets
-        if not buckets:
-            without[one.target.title] = one.target
+        buckets = (_buckets(part, settings) for settings in one.settings)
+        kept_of.setdefault(one.target.title, set()).update(*buckets)
+    without = [one for one in part.targets if not kept_of.get(one.title, could)]
     if not without:
-        return passed(_("{n} of {all} histograms pass").format(n=len(kept_names & could), all=len(could)))
+        every = set().union(*kept_of.values())
+        return passed(_("{n} of {all} histograms pass").format(n=len(every & could), all=len(could)))
     lacking = [
         views.translation(panel.title, language())
         for key in VIEWS
@@ -220,8 +218,8 @@ def histograms(_facts: Facts, part: PartFacts) -> Finding:
         if panel.histogram and feeds(part.part, panel)
     ]
     return failed(
-        _("no histogram is kept of {names}").format(names=names([one.key for one in without.values()])),
-        object=next(iter(without)),
+        _("no histogram is kept of {names}").format(names=names([one.key for one in without])),
+        object=without[0].title,
         causes=(
             _("metric_types has no histogram, or metric_name_filter names _bucket, which is no family's name."),
             _("Empty, for want of histograms: {panels}").format(panels=names(lacking)),
