@@ -64,7 +64,9 @@ class LivePage(Page[None]):
         ),
         Binding("o", "link", N_("Link"), id="live-link", tooltip=N_("The view's page in the studio, for a browser")),
         Binding("w", "why", N_("Why"), id="live-why", tooltip=N_("Why this panel is empty: the first broken hop")),
-        Binding("z", "alone", N_("One panel"), id="live-alone", tooltip=N_("One panel alone, or the grid again")),
+        Binding(
+            "z", "alone", N_("One panel"), id="live-alone", show=False, tooltip=N_("One panel alone, or the grid again")
+        ),
         Binding("question_mark,f1", "help", N_("Help"), id="live-help", key_display="?"),
         Binding("pagedown", "page(1)", show=False),
         *(Binding(str(number), f"view({number})", show=False) for number in range(1, len(views.KEYS) + 1)),
