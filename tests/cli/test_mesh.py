@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from practice import Practice, practice
 from test_walk import answers, checks, not_well
 
@@ -104,6 +105,7 @@ def test_what_cannot_be_done_is_told_row_by_row_and_the_status_says_so(tmp_path:
         assert deployments(lab) == before
 
 
+@pytest.mark.slow
 def test_discovery_collects_sidecars_and_touches_no_workload(tmp_path: Path) -> None:
     with practice(tmp_path, mesh=True) as lab:
         system = [f"istio-system/{name}" for name in SYSTEM]

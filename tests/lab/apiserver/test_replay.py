@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -74,3 +75,41 @@ async def test_replay(
                 if expected is not None:
                     problems.append(f"step {step} is equal now: take it off the list")
     assert not problems, f"{len(problems)} of {len(recording['steps'])} steps differ\n" + "\n".join(problems)
+
+
+ROLLOUTS = DATA / "kubectl-rollouts.json"
+DAEMON_SET = "/apis/apps/v1/namespaces/datakit/daemonsets/datakit"
+
+
+async def test_kubectl_applies_while_a_controller_works(make_server, authority: Authority) -> None:
+    """01f: what kubectl wrote. The recorded DaemonSet controller is played: its statuses are written as they came.
+
+    What kubectl asked before each write (discovery, schemas) is the other files' matter.
+    """
+    recording = json.loads(ROLLOUTS.read_text(encoding="utf-8"))["01f"]
+    server = make_server()
+    url = await server.start()
+    connector = aiohttp.TCPConnector(ssl=authority.context(authority.issue(*ADMIN)))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        replayer = Replayer(url, {"admin": session})
+
+        async def control(status: dict[str, Any]) -> None:
+            """The controller's part: a status that is not there yet."""
+            async with session.get(url + DAEMON_SET) as found:
+                item = await found.json()
+            if item["status"] == status:
+                return
+            agent = {"User-Agent": "kube-controller-manager/v1.36.2"}
+            async with session.put(f"{url}{DAEMON_SET}/status", json={**item, "status": status}, headers=agent) as put:
+                assert put.status == 200
+
+        compared = 0
+        for exchange in [*recording["setup"], *recording["steps"]]:
+            body = exchange["response"]["body"]
+            if exchange["request"]["method"] != "POST" and body["kind"] == "DaemonSet":
+                await control(body["status"])
+            await replayer.exchange(exchange)
+            compared += 1
+        assert compared == 19
