@@ -102,10 +102,23 @@ def as_text(report: Report, *, short: bool = False, ascii_only: bool = False) ->
         results = [r for r in report.results if r.context == context]
         if len(report.contexts) > 1:
             lines.append(context)
-        for category in dict.fromkeys(r.category for r in results):
+        for category in categories(results):
             lines += _category(category, [r for r in results if r.category == category], short, ascii_only)
     lines.append(verdict_line(report))
     return "\n".join(lines) + "\n"
+
+
+def categories(results: Sequence[Result]) -> list[str]:
+    """The categories in the order in which they are told: the first thing that is not well comes first of its kind.
+
+    A category has checks of several routes; where all is well in it, it stands where its first one does.
+    """
+    place: dict[str, int] = {}
+    for index, result in enumerate(results):
+        if result.status in ("fail", "warn") and result.severity != INFO:
+            place.setdefault(result.category, index)
+    first = {result.category: index for index, result in reversed(list(enumerate(results)))}
+    return sorted(first, key=lambda category: place.get(category, first[category]))
 
 
 def _category(category: str, results: Sequence[Result], short: bool, ascii_only: bool) -> list[str]:

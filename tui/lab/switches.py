@@ -14,7 +14,7 @@ import aiohttp
 
 from tui.core.errors import UsageError
 from tui.i18n import _
-from tui.lab import conf_edits, faults, vendor
+from tui.lab import conf_edits, faults, mesh_switches, vendor
 from tui.lab.client import MERGE_PATCH, ApiStatusError, Object
 from tui.lab.daemonsets import GENERATION_ANNOTATION
 from tui.lab.edits import JSON_PATCH, KEY, ConfEdit, EnvEdit
@@ -493,4 +493,5 @@ SWITCHES: dict[str, Callable[[Lab], Switch]] = {
     "over-privileged-cert": _conf(conf_edits.with_peer_certificate),
     "container-input-off": _env("ENV_DEFAULT_ENABLED_INPUTS", _without_container),
     "runtime-socket": _conf(conf_edits.with_another_socket, key=_CONTAINER_CONF),
+    **mesh_switches.SWITCHES,
 }

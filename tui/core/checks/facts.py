@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tui.core import query
+from tui.core.checks.shared import Shared
 from tui.core.durations import exact
 from tui.core.errors import NotFoundError
 from tui.core.mounts import MountedConf, mounted_confs
@@ -135,6 +136,7 @@ class Facts:
         self._kept: dict[str, object] = {}
         self._first: dict[str, float] = {}
         self.in_studio = InStudio()
+        self.shared = Shared()
 
     def fork(self) -> Facts:
         """Facts of a route that is looked at beside others: what was read stays, what is read anew is its own.
@@ -154,6 +156,7 @@ class Facts:
         made._kept = dict(self._kept)
         made._first = self._first
         made.in_studio = self.in_studio
+        made.shared = self.shared
         return made
 
     def grew(self, name: str, value: float) -> bool:

@@ -12,7 +12,8 @@ REQUIRED, WARNING, INFO = "required", "warning", "info"
 
 
 # The ways that data takes to the studio; what all of them share is of the route "cluster".
-CLUSTER, ETCD, CONTAINER, KUBERNETES, ISTIO = "cluster", "etcd", "container", "kubernetes", "istio"
+CLUSTER, ETCD, CONTAINER, KUBERNETES = "cluster", "etcd", "container", "kubernetes"
+MESH = ISTIOD, GATEWAYS, SIDECARS = "istiod", "gateways", "sidecars"  # the parts of an Istio mesh
 
 
 # Where one of these fails first, nothing can be looked at: exit status 3.
