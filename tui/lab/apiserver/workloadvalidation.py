@@ -45,14 +45,18 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
     return out
 
 
+def _internal(strategy: Obj) -> Obj:
+    """A strategy as messages quote it: in Go's spelling."""
+    rolling = strategy.get("rollingUpdate")
+    inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
+    return {"Type": strategy["type"], "RollingUpdate": inner}
+
+
 def _update_strategy(strategy: Obj) -> list[Invalid]:
     if strategy["type"] == "OnDelete":
         return []
     if strategy["type"] != "RollingUpdate":
-        rolling = strategy.get("rollingUpdate")
-        inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
-        shown = {"Type": strategy["type"], "RollingUpdate": inner}
-        return [unsupported("spec.updateStrategy", shown, ["RollingUpdate", "OnDelete"])]
+        return [unsupported("spec.updateStrategy", _internal(strategy), ["RollingUpdate", "OnDelete"])]
     where = "spec.updateStrategy.rollingUpdate"
     rolling = strategy.get("rollingUpdate")
     if rolling is None:
@@ -102,8 +106,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
             text = "may not be specified when strategy `type` is 'Recreate'"
             out.append(forbidden_field(f"{where}.rollingUpdate", text))
     elif strategy["type"] != "RollingUpdate":
-        shown = {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}
-        out.append(unsupported(where, shown, ["Recreate", "RollingUpdate"]))
+        out.append(unsupported(where, _internal(strategy), ["Recreate", "RollingUpdate"]))
     else:
         rolling = strategy.get("rollingUpdate") or {}
         for name in ("maxUnavailable", "maxSurge"):
