@@ -80,9 +80,9 @@ def test_field_selectors() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 10**9), st.text(max_size=30))
+@given(st.integers(1, 10**9), st.text(max_size=30).filter(lambda text: ".." not in text.split("/")))
 def test_continue_tokens_are_read_back(revision: int, start: str) -> None:
-    assert read_token(make_token(revision, start)) == (start, revision)
+    assert read_token(make_token(revision, f"/{start}")) == (f"/{start}", revision)
 
 
 def test_json_patch_liberties() -> None:

@@ -48,6 +48,8 @@ class Watch:
                 f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
             )
         self.revision = int(text or 0)
+        if not self.revision and call.get("sendInitialEvents") == "false":
+            self.revision = store.revision  # from now on
         self.bookmarks = call.flag("allowWatchBookmarks")
         self.initial = call.flag("sendInitialEvents")
         self.from_start = self.initial or (not self.revision and call.get("sendInitialEvents") != "false")
