@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,15 @@ async def peer_certificate(place: Place) -> bool:
     return "peer.crt" in await place.exec("cp-1", "cat", MOUNTED) and bool(await place.fresh())
 
 
+async def newer_than_its_reader(place: Place) -> bool:
+    pod = (await pods_by_node(place.admin))["cp-1"]
+    (status,) = pod["status"]["containerStatuses"]
+    started = datetime.fromisoformat(status["state"]["running"]["startedAt"].replace("Z", "+00:00")).timestamp()
+    path = "/rootfs/etc/kubernetes/pki/etcd/healthcheck-client.crt"
+    written = float(await place.exec("cp-1", "stat", "-L", "-c", "%Y", path))
+    return written > started + 1 and bool(await place.fresh())
+
+
 async def containers_silent(place: Place) -> bool:
     return not await place.fresh("cpu_usage", "docker_containers")
 
@@ -237,6 +247,7 @@ SYMPTOMS: dict[str, tuple[str, Callable[[Place], Awaitable[bool]]]] = {
     "histogram-dropped": ("node-http", buckets_missing),
     "wrong-ca": ("node-tls", up_is_0),
     "expired-cert": ("node-tls", up_is_0),
+    "renewed-cert": ("node-tls", newer_than_its_reader),
     "mismatched-pair": ("node-tls", silent_even_up),
     "unreadable-cert": ("node-tls", silent_even_up),
     "peer-cert-missing": ("tutorial", silent_even_up),

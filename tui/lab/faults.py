@@ -86,6 +86,13 @@ FAULTS = (
         _FILES,
     ),
     Fault(
+        "renewed-cert",
+        N_("etcd's client certificates on the control-plane nodes were renewed, and no DataKit was started anew."),
+        N_("Everything arrives, until the certificates end that DataKit has in its memory."),
+        "etcd/cert-renewed",
+        ("node-tls", "elected"),
+    ),
+    Fault(
         "mismatched-pair",
         N_("The keys of etcd's client certificates on the control-plane nodes belong to other ones."),
         N_("The input never gets going: nothing arrives, not even up, and no error shows."),

@@ -27,6 +27,7 @@ from tests.core.mesh_objects import (
 )
 from tui.core import views
 from tui.core.checks import CHECKS, MESH, run
+from tui.core.checks.arrivals import Arrivals
 from tui.core.checks.finding import Finding
 from tui.core.checks.mesh_facts import PARTS, MeshFacts, needs
 from tui.core.checks.shared import Shared
@@ -106,6 +107,7 @@ class World:
             inputs_of=lambda _pod: AgentInputs(self.loaded, {}, "defeat", "cp-1"),
             load=lambda text: __import__("tui.core.prom.conf", fromlist=["load"]).load(text, {}),
             shared=Shared(),
+            arrivals=Arrivals(),
             forget=lambda: None,
             now=lambda: self.now,
         )

@@ -62,6 +62,13 @@ CHECKS: tuple[Check, ...] = (
         ("etcd/elected-node",),
     ),
     Check("etcd/cert-dates", REQUIRED, N_("Certificates are valid"), certificates.dates, ("etcd/cert-readable",)),
+    Check(
+        "etcd/cert-renewed",
+        WARNING,
+        N_("DataKit has read the newest"),
+        certificates.renewed,
+        ("etcd/cert-readable",),
+    ),
     Check("etcd/cert-pair", REQUIRED, N_("Certificate and key match"), certificates.pair, ("etcd/cert-readable",)),
     Check("etcd/cert-san", REQUIRED, N_("The server's name is right"), certificates.san, ("etcd/cert-readable",)),
     Check("etcd/cert-ca", WARNING, N_("The server is verified"), certificates.ca, ("conf/mounted",)),

@@ -12,7 +12,8 @@ from datetime import datetime
 
 from tui.core import mesh as istio
 from tui.core import query, views
-from tui.core.checks.facts import Facts, newest_ms
+from tui.core.checks.arrivals import newest_ms
+from tui.core.checks.facts import Facts
 from tui.core.checks.shared import Shared
 from tui.core.errors import NotFoundError, WizardError
 from tui.core.istio_conf import APP_ID, MEASUREMENT
@@ -224,6 +225,7 @@ class MeshFacts:
         answers = dict(zip(texts, facts.studio.query(texts, start_ms=start_ms, end_ms=end_ms), strict=True))
         limit = (now - self.fresh_s) * 1000
         for part, (probe, needed) in asked.items():
+            facts.arrivals.look(part.probe[0] if part.probe else "", answers[probe], facts.now())
             series = [one for one in answers[probe] if one.tags.get("instance", "") in part.instances]
             fresh = {need for need, text in needed.items() if any(newest_ms(one) >= limit for one in answers[text])}
             found[part.part.key] = series, frozenset(fresh)

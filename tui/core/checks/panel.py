@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tui.core import datakit_settings, query, view_fill
+from tui.core.checks.arrivals import newest_ms
 from tui.core.checks.catalogue import CHECKS
 from tui.core.checks.cluster import names
 from tui.core.checks.etcd import apply_command, conf_fields
-from tui.core.checks.facts import Facts, newest_ms
+from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, passed
 from tui.core.checks.model import (
     CLUSTER,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tui.core.checks.arrivals import member_of
 from tui.core.checks.catalogue import CHECKS
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, undecided
@@ -221,9 +222,12 @@ def sample(facts: Facts, samples: Samples) -> bool:
     """Read the newest value of each field that the conf sends, for a plot; True if any is new."""
     names = facts.probes[:8]
     values: dict[tuple[str, str], tuple[float, float]] = {}
-    for (_measurement, name), answer in zip(names, facts.newest_points(names), strict=False):
+    for (measurement, name), answer in zip(names, facts.newest_points(names), strict=False):
         for series in answer:
-            member = series.tags.get("instance") or series.tags.get("host", "")
+            member = member_of(series)
+            arrival = facts.arrivals.of(measurement, member)
+            if arrival is not None and arrival.witnessed:
+                samples.delays[member] = arrival.delay_s
             for row in series.rows:
                 if row[0] is not None and len(row) > 1 and row[1] is not None:
                     values[name, member] = (row[0], row[1])
