@@ -34,7 +34,7 @@ from tui.widgets.live_panel import LivePanel
 from tui.widgets.page import Page
 from tui.widgets.prose import Prose
 from tui.widgets.selectors import Selectors
-from tui.widgets.step_screen import assemble
+from tui.widgets.step_screen import StepScreen, assemble
 
 GRID = 120  # columns from which panels stand side by side
 _ROW = 1.3  # lines of the terminal for one row of the studio's grid
@@ -50,7 +50,8 @@ class LivePage(Page[None]):
         " points are due, all in one request.\n"
         "- The line on top has the view's variables: **←** and **→** move between them, **Enter** shows the values of"
         " one. Those further right depend on those on the left.\n"
-        "- A panel that stays empty says what it lacks. One whose query the studio refused says why.\n"
+        "- A panel that stays empty says what it lacks. One whose query the studio refused says why. **w** follows its"
+        " data from the cluster on, and names the first broken hop and the command that mends it.\n"
         "- In a wide terminal **z** shows one panel alone and the grid again; **1** to **7** show another view.\n"
         "- The studio allows 20 requests a minute. When they are used up, the last line says when the next may go."
     )
@@ -62,7 +63,10 @@ class LivePage(Page[None]):
             "t", "range", N_("Range"), id="live-range", show=False, tooltip=N_("15 minutes, 1 hour, 6 hours, 1 day")
         ),
         Binding("o", "link", N_("Link"), id="live-link", tooltip=N_("The view's page in the studio, for a browser")),
-        Binding("z", "alone", N_("One panel"), id="live-alone", tooltip=N_("One panel alone, or the grid again")),
+        Binding("w", "why", N_("Why"), id="live-why", tooltip=N_("Why this panel is empty: the first broken hop")),
+        Binding(
+            "z", "alone", N_("One panel"), id="live-alone", show=False, tooltip=N_("One panel alone, or the grid again")
+        ),
         Binding("question_mark,f1", "help", N_("Help"), id="live-help", key_display="?"),
         Binding("pagedown", "page(1)", show=False),
         *(Binding(str(number), f"view({number})", show=False) for number in range(1, len(views.KEYS) + 1)),
@@ -327,6 +331,9 @@ class LivePage(Page[None]):
             self.notify(_("The console's address is not known; the view is in the studio: Scenes → Dashboards."))
             return
         self.app.push_screen(LinkPage(dashboard.name, link))
+
+    def action_why(self) -> None:
+        self.post_message(StepScreen.OpenWhy(self.live.view.key, self.panels[self.at].key))
 
     def action_help(self) -> None:
         from tui.widgets.help_page import HelpPage

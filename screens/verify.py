@@ -30,11 +30,14 @@ class VerifyScreen(StepScreen):
     STEP = "verify"
     HELP = N_(
         "## Verify\n\n"
-        "The checks follow a point on its way: cluster, DataKit, etcd.conf, etcd, upload, studio. Each names what it"
-        " looked at; the first that fails names the cause.\n\n"
+        "The checks follow a point on its way: cluster, DataKit, etcd.conf, etcd, upload, studio; those of containers,"
+        " Kubernetes, istiod, gateways and sidecars likewise. Each names what it looked at; the first that fails names"
+        " the cause.\n\n"
         "- Some ask again until a deadline: a point needs a collection and an upload before it can be seen.\n"
         "- **Inconclusive** means that a required check could not be made, and says what it would need.\n"
-        "- Below, each metric's newest value and its course; of a counter the increase is drawn.\n\n"
+        "- Below, each metric's course, newest value, growth a second and time of the newest scrape; of a counter the"
+        " increase is drawn. Above them: when the next is due, and how long the last one took until it could be"
+        " queried.\n\n"
         "The same without a screen: `datakit-wizard check -o text|json|junit`."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -142,6 +145,10 @@ class VerifyScreen(StepScreen):
         if newest:
             due = time.strftime("%H:%M:%S", time.localtime(newest / 1000 + interval_s))
             head = _("Newest values; the next scrape is due at {time}").format(time=due)
+            if self.samples.delays:
+                took = _("the last one was there {s} s after it was made")
+                took = took.format(s=f"{max(self.samples.delays.values()):.1f}")
+                head += f"; {took}"
         self.query_one("#plot", Plot).show(self.samples.series, head)
 
     def _show_report(self, report: Report) -> None:

@@ -48,13 +48,15 @@ class ViewScreen(StepScreen):
         "- A view that **somebody changed** since is shown panel by panel and left as it is; **o** overwrites it.\n"
         "- The studio takes 20 requests a minute; what is left of them is shown. **r** looks again.\n"
         "- **a** creates all seven that are not there yet, and updates those of another version of this tool.\n"
-        "- **l** shows its panels here, live; the view need not be created for that."
+        "- **l** shows its panels here, live; the view need not be created for that.\n"
+        "- **w** asks why a panel is empty: the first broken hop on the way of its data, and the command that mends it."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "all", N_("All seven"), id="all", tooltip=N_("Create all views that are not there yet")),
         Binding("l", "live", N_("Live"), id="live", tooltip=N_("The view's panels here in the terminal, live")),
         Binding("o", "overwrite", N_("Overwrite"), id="overwrite", tooltip=N_("Undo what somebody changed in it")),
         Binding("r", "again", N_("Look again"), id="again", tooltip=N_("See anew how the view stands"), show=False),
+        Binding("w", "why", N_("Why empty"), id="why", tooltip=N_("Pick a panel: why it is empty"), show=False),
         Binding("s", "skip", N_("Skip"), id="skip", tooltip=N_("Go on without this view")),
     ]
 
@@ -319,6 +321,11 @@ class ViewScreen(StepScreen):
     def action_live(self) -> None:
         self.post_message(self.OpenLive(self.view.key))
 
+    def action_why(self) -> None:
+        from screens.why import PanelsPage
+
+        self.app.push_screen(PanelsPage(self.view))
+
     def action_overwrite(self) -> None:
         if not self.working.busy:
             self.run(self._overwrite)
@@ -329,7 +336,7 @@ class ViewScreen(StepScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         standing = self._standing
-        if action in ("all", "again", "live"):
+        if action in ("all", "again", "live", "why"):
             return self.session.studio is not None
         if action == "overwrite":
             return standing is not None and standing.state == view_sync.CHANGED

@@ -286,6 +286,14 @@ class WizardApp(App[int]):
 
         self.push_screen(LivePage(self.session, message.key))
 
+    def on_step_screen_open_why(self, message: StepScreen.OpenWhy) -> None:
+        from screens.why import WhyPage
+        from tui.core import views
+        from tui.core.checks import panel
+
+        view = views.view(message.view)
+        self.push_screen(WhyPage(self.session, view, panel.find(view, message.panel)))
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: the steps, and what the keys of this screen do."""
         if isinstance(screen, StepScreen):

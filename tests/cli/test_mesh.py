@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from practice import Practice, practice
 from test_walk import answers, checks, not_well
 
 from tui.core.answers import dump, load
+from tui.core.checks import MESH
 from tui.core.istio_cost import fills
 
 PROD = ("details-v1", "mongodb-v1", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3")
 SYSTEM = ("istiod", "istio-ingressgateway", "istio-egressgateway")
 WHOLE = (*(f"istio-system/{name}" for name in SYSTEM), *(f"prod/{name}" for name in PROD))
-VIEWS = ("mesh", "control-plane", "service", "workload")
 
 
 def picked(file: Path, *keys: str, replaced: tuple[str, ...] | None = None) -> Path:
     """The answers with these workloads picked, and allowed to replace what somebody else wrote on them."""
-    from dataclasses import replace
-
     given = load(file.read_text())
     istio = replace(given.istio, workloads=keys, replace=keys if replaced is None else replaced)
     file.write_text(dump(replace(given, istio=istio)))
@@ -72,12 +73,11 @@ def test_the_four_views_get_data_in_every_panel_that_the_preset_promises(tmp_pat
         done = lab.run("check", "-o", "json", "--wait", "120s")
         found = checks(done)
         assert done.status == 0, not_well(found)
-        for view, key in zip(fills("lean"), VIEWS, strict=True):
-            n = len(view.filled)
-            assert found[f"istio/{key}"]["found"] == f"{n} of {n} panels have data", not_well(found)
-        assert found["istio/traffic"]["status"] == "pass"
-        assert found["istio/annotations"]["status"] == "pass"
-        assert found["istio/twice"]["status"] == "pass"
+        promised = sum(len(view.filled) for view in fills("lean"))
+        told = {part: found[f"{part}/panels"]["found"] for part in ("istiod", "sidecars")}
+        assert all(re.fullmatch(r"(\d+) of \1 panels have data", text) for text in told.values()), told
+        assert sum(int(text.split()[0]) for text in told.values()) == promised
+        assert {check["status"] for check in found.values() if check["route"] in MESH} == {"pass"}, not_well(found)
 
         undone = lab.run("undo", "--yes")
         assert undone.status == 0, undone
@@ -103,3 +103,32 @@ def test_what_cannot_be_done_is_told_row_by_row_and_the_status_says_so(tmp_path:
         undone = lab.run("undo", "--yes")
         assert undone.status == 0, undone
         assert deployments(lab) == before
+
+
+@pytest.mark.slow
+def test_discovery_collects_sidecars_and_touches_no_workload(tmp_path: Path) -> None:
+    with practice(tmp_path, mesh=True) as lab:
+        system = [f"istio-system/{name}" for name in SYSTEM]
+        file = picked(answers(lab, tmp_path), *system, "prod/mongodb-v1", replaced=())
+        given = load(file.read_text())
+        file.write_text(dump(replace(given, istio=replace(given.istio, sidecars="kubernetesprometheus"))))
+        before = (lab.objects(), deployments(lab))
+        sidecars = "M::`istio_prom`:(last(`istio_build`)) {`pod_name` = re('mongodb-v1-.*')} BY `pod_name`, `namespace`"
+        assert lab.query(sidecars) == []
+
+        applied = lab.run("apply", "-f", file, "--yes", "--no-views")
+        assert applied.status == 0, applied
+        [note] = [line for line in applied.err.splitlines() if "Collected twice" in line]
+        assert "prod/ratings-v1" in note
+        after = deployments(lab)
+        assert {key for key, one in before[1].items() if after[key] != one} == set(system)
+        done = lab.run("check", "-o", "json", "--wait", "120s")
+        found = checks(done)
+        assert done.status == 0, not_well(found)
+        assert found["sidecars/twice"]["status"] == "warn"
+        [series] = lab.query(sidecars)
+        assert series["tags"]["namespace"] == "prod"
+
+        undone = lab.run("undo", "--yes")
+        assert undone.status == 0, undone
+        assert (lab.objects(), deployments(lab)) == before

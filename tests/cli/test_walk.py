@@ -38,7 +38,7 @@ def answers(lab: Practice, folder: Path, *arguments: str, user: str = "admin") -
     return path
 
 
-@pytest.mark.parametrize("etcd", ["stand-in", "etcd"])
+@pytest.mark.parametrize("etcd", ["stand-in", pytest.param("etcd", marks=pytest.mark.slow)])
 def test_there_and_back(tmp_path: Path, etcd: str) -> None:
     if etcd == "etcd" and not shutil.which("etcd"):
         pytest.skip("etcd is not on PATH")

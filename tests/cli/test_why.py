@@ -7,13 +7,18 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from kubectl import PROBLEM
 from practice import Practice, practice
 
+from tui.i18n import assets
+
 DEADLINE_S = 90.0
+SCHEMA = json.loads((Path(assets()) / "schemas" / "why-v1.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +30,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Practice]:
 def why(lab: Practice, view: str, panel: str, **more: Any) -> dict[str, Any]:
     done = lab.run("why", view, panel, "-o", "json", **more)
     found: dict[str, Any] = json.loads(done.out)
-    assert found["schema"] == "datakit-wizard/why/v1"
+    jsonschema.validate(found, SCHEMA)
     assert done.status == (0 if found["filled"] else 1), done
     assert (found["hop"] is None) == found["filled"]
     return found

@@ -15,6 +15,7 @@ from core.test_reports import BROKEN, result
 
 from tui.core import reports
 from tui.core.checks import Course, Expiry, Report
+from tui.core.checks.arrivals import Arrival
 from tui.core.prom import exposition
 from tui.core.report_html import as_html
 from tui.core.report_markdown import as_markdown
@@ -137,6 +138,22 @@ def test_junit_and_text_tell_of_the_same_checks() -> None:
 def test_json_is_as_its_schema_says(report: Report) -> None:
     schema = json.loads((Path(assets()) / "schemas" / "check-v1.json").read_text())
     jsonschema.validate(json.loads(reports.as_json(report)), schema)
+
+
+def test_json_has_the_proof_of_each_metric_and_the_other_forms_its_delay() -> None:
+    seen = Arrival(NOW_S - 5.0, NOW_S - 2.0, witnessed=True)
+    report = replace(WHOLE, courses=(WHOLE.courses[0], replace(WHOLE.courses[1], arrival=seen, fed_s=NOW_S - 4.0)))
+    gauge, counter = json.loads(reports.as_json(report, now_s=NOW_S))["metrics"]
+    assert (gauge["fed"], gauge["first_seen"], gauge["delay_s"], gauge["per_second"]) == (None, None, None, None)
+    assert counter["scraped"] < counter["fed"] < counter["first_seen"] < counter["next_due"]
+    assert (counter["delay_s"], counter["witnessed"], counter["age_s"]) == (3.0, True, 5.0)
+    assert counter["per_second"] == pytest.approx(11 / 55)
+    assert counter["points"] == [[NOW_S * 1000 - 60_000, 1.0], [NOW_S * 1000 - 5_000, 12.0]]
+    told = "there 3.0 s after the scrape"
+    assert told in as_markdown(report, now_s=NOW_S)
+    assert told in as_html(report, now_s=NOW_S)
+    late = replace(report.courses[1], arrival=replace(seen, witnessed=False))
+    assert "or sooner" in " ".join(reports.arrival(late, NOW_S))
 
 
 def test_what_arrived_has_its_age_its_rate_and_when_the_next_is_due() -> None:

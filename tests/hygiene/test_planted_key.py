@@ -85,7 +85,9 @@ def leave(terminal: Terminal) -> None:
     assert terminal.wait_end() == 130
 
 
-@pytest.mark.parametrize("way", ["environment", "file", "prompt"])
+@pytest.mark.parametrize(
+    "way", ["environment", pytest.param("file", marks=pytest.mark.slow), pytest.param("prompt", marks=pytest.mark.slow)]
+)
 def test_in_the_wizard_through_a_401(tmp_path: Path, key: str, way: str) -> None:
     file = tmp_path / "key"
     with practice(tmp_path / "lab") as lab:

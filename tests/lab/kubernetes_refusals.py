@@ -9,6 +9,7 @@ Obj = dict[str, Any]
 SPACE = "/api/v1/namespaces/same"
 MAPS, SECRETS, SERVICES = f"{SPACE}/configmaps", f"{SPACE}/secrets", f"{SPACE}/services"
 SETS = "/apis/apps/v1/namespaces/same/daemonsets"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/same/deployments"
 RBAC = "/apis/rbac.authorization.k8s.io/v1/namespaces/same"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/same/leases"
 JSON, APPLY = "application/json", "application/apply-patch+yaml"
@@ -44,6 +45,25 @@ def daemon_set(container: Obj | None = None, spec: Obj | None = None, **pod: Any
 
 def probe(**handler: Any) -> Obj:
     return {"livenessProbe": handler}
+
+
+REQUIRED, PREFERRED = (f"{how}DuringSchedulingIgnoredDuringExecution" for how in ("required", "preferred"))
+TERMS = f"affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms"
+
+
+def nodes(*terms: Obj) -> Obj:
+    """An affinity for nodes that one of the terms chooses."""
+    return {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [*terms]}}}
+
+
+def deployment(name: str, pod: Obj | None = None, **spec: Any) -> Obj:
+    """A Deployment that is fine but for what is given."""
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "c", "image": "i"}], **(pod or {})},
+    }
+    full = {"selector": {"matchLabels": {"app": name}}, "template": template, **spec}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": full}
 
 
 # What a DaemonSet is refused for: the change, the field below spec.template.spec, the text.
@@ -97,6 +117,53 @@ REFUSED_SETS: list[tuple[Obj, str, str]] = [
      "Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled"),
     (daemon_set(tolerations=[{"key": "a", "operator": "Exists", "value": "x"}]), "tolerations[0].operator",
      "Invalid value: \"x\": value must be empty when `operator` is 'Exists'"),
+    (daemon_set(affinity=nodes({"matchExpressions": [{"key": "a", "operator": "In"}]})),
+     f"{TERMS}[0].matchExpressions[0].values", "Required value: must be specified when `operator` is 'In' or 'NotIn'"),
+    (daemon_set(affinity=nodes({"matchExpressions": [{"key": "a", "operator": "Gt", "values": ["1", "2"]}]})),
+     f"{TERMS}[0].matchExpressions[0].values",
+     "Required value: must be specified single value when `operator` is 'Lt' or 'Gt'"),
+    (daemon_set(affinity=nodes({"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["a", "b"]}]})),
+     f"{TERMS}[0].matchFields[0].values",
+     "Required value: must be only one value when `operator` is 'In' or 'NotIn' for node field selector"),
+    (daemon_set(affinity=nodes({"matchFields": [{"key": "metadata.odd", "operator": "In", "values": ["a"]}]})),
+     f"{TERMS}[0].matchFields[0].key", 'Invalid value: "metadata.odd": not a valid field selector key'),
+    (daemon_set(affinity=nodes()), TERMS, "Required value: must have at least one node selector term"),
+    (daemon_set(affinity={"podAntiAffinity": {PREFERRED: [{"weight": 0, "podAffinityTerm": {"topologyKey": "a"}}]}}),
+     f"affinity.podAntiAffinity.{PREFERRED}[0].weight", "Invalid value: 0: must be in the range 1-100"),
+    (daemon_set(topologySpreadConstraints=[{"maxSkew": 0, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule",
+                                            "labelSelector": {}}]),
+     "topologySpreadConstraints[0].maxSkew", "Invalid value: 0: must be greater than zero"),
+    (daemon_set(topologySpreadConstraints=[{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "ScheduleAnyway",
+                                            "labelSelector": {}, "minDomains": 2}]),
+     "topologySpreadConstraints[0].minDomains",
+     "Invalid value: 2: can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway"),
+    (daemon_set(topologySpreadConstraints=2 * [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule",
+                                                "labelSelector": {}}]),
+     "topologySpreadConstraints[0].{topologyKey, whenUnsatisfiable}", 'Duplicate value: "{a, DoNotSchedule}"'),
+    (daemon_set(hostAliases=[{"ip": "x"}]), "hostAliases[0].ip",
+     'Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'),
+    (daemon_set(dnsPolicy="None", dnsConfig={}), "dnsConfig.nameservers",
+     "Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"),
+    (daemon_set(dnsConfig={"options": [{"name": ""}]}), "dnsConfig.options[0]", "Required value: must not be empty"),
+    (daemon_set(hostUsers=False, hostNetwork=True), "hostNetwork", "Forbidden: when `hostUsers` is false"),
+    (daemon_set(os={"name": "odd"}), "os", 'Unsupported value: "odd": supported values: "linux", "windows"'),
+    (daemon_set(securityContext={"seccompProfile": {"type": "Localhost"}}),
+     "securityContext.seccompProfile.localhostProfile", "Required value: must be set when seccomp type is Localhost"),
+    (daemon_set(initContainers=[{"name": "i", "image": "i", "readinessProbe": {"exec": {"command": ["a"]}}}]),
+     "initContainers[0].readinessProbe",
+     "Forbidden: may not be set for init containers without restartPolicy=Always"),
+    (daemon_set({"envFrom": [{"prefix": "1=", "secretRef": {"name": "s"}}]}), f"{CONTAINER}.envFrom[0].prefix",
+     'Invalid value: "1=": a valid environment variable name must consist only of printable ASCII characters other than '
+     "'='"),
+    (daemon_set({"volumeMounts": [{"name": "v", "mountPath": "/a", "recursiveReadOnly": "Enabled"}]},
+                volumes=[{"name": "v", "emptyDir": {}}]), f"{CONTAINER}.volumeMounts.recursiveReadOnly",
+     "Forbidden: may only be specified when readOnly is true"),
+    (daemon_set({"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}}),
+     f"{CONTAINER}.securityContext",
+     'Invalid value: {"Capabilities":null,"Privileged":true,"SELinuxOptions":null,"WindowsOptions":null,"RunAsUser":null,'
+     '"RunAsGroup":null,"RunAsNonRoot":null,"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,'
+     '"ProcMount":null,"SeccompProfile":null,"AppArmorProfile":null}: cannot set `allowPrivilegeEscalation` to false and '
+     "`privileged` to true"),
 ]  # fmt: skip
 
 # method, path, content type, body, status, message (its beginning where it ends in an ellipsis)
@@ -208,4 +275,30 @@ REFUSED: list[tuple[str, str, str, Any, int, str]] = [
      "Forbidden: resourceVersionMatch is forbidden when continue is provided"),
     ("GET", f"{MAPS}?continue=x&", JSON, None, 400,
      "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"),
+    ("GET", f"{MAPS}?continue=eyJ2IjoibWV0YS5rOHMuaW8vdjIiLCJydiI6MSwic3RhcnQiOiJhIn0&", JSON, None, 400,
+     "invalid continue token: continue key is not valid: server does not recognize this encoded version meta.k8s.io/v2"),
+    ("GET", f"{MAPS}?continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiIuLi94In0&", JSON, None, 400,
+     "invalid continue token: continue key is not valid: ../x"),
+    ("GET", f"{MAPS}?resourceVersionMatch=Odd&", JSON, None, 422, 'ListOptions.meta.k8s.io "" is invalid: '
+     "[resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided, "
+     'resourceVersionMatch: Unsupported value: "Odd": supported values: "Exact", "NotOlderThan", ""]'),
+    ("GET", f"{MAPS}?watch=1&sendInitialEvents=true&resourceVersionMatch=Exact&", JSON, None, 422,
+     'ListOptions.meta.k8s.io "" is invalid: [resourceVersionMatch: Forbidden: sendInitialEvents requires setting '
+     'resourceVersionMatch to NotOlderThan, resourceVersionMatch: Unsupported value: "Exact": supported values: '
+     '"NotOlderThan"]'),
+    ("POST", DEPLOYMENTS, JSON, deployment("e", strategy={"type": "Odd"}), 422,
+     'Deployment.apps "e" is invalid: spec.strategy: Unsupported value: {"Type":"Odd","RollingUpdate":null}: supported '
+     'values: "Recreate", "RollingUpdate"'),
+    ("POST", DEPLOYMENTS, JSON, deployment("e", {"activeDeadlineSeconds": 5}), 422,
+     'Deployment.apps "e" is invalid: spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in '
+     "ReplicaSet is not Supported"),
+    ("POST", DEPLOYMENTS, JSON, deployment("e", progressDeadlineSeconds=-1), 422,
+     'Deployment.apps "e" is invalid: [spec.progressDeadlineSeconds: Invalid value: -1: must be greater than or equal to '
+     "0, spec.progressDeadlineSeconds: Invalid value: -1: must be greater than minReadySeconds]"),
+    ("POST", DEPLOYMENTS, JSON, deployment("e", selector={"matchExpressions": [{"key": "app", "operator": "In"}]}), 422,
+     'Deployment.apps "e" is invalid: [spec.selector.matchExpressions[0].values: Required value: must be specified when '
+     '`operator` is \'In\' or \'NotIn\', spec.selector: Invalid value: {"matchExpressions":[{"key":"app","operator":"In"}]'
+     "}: invalid label selector]"),
+    ("POST", f"{RBAC}/rolebindings", JSON, {"metadata": {"name": "b"}, "roleRef": {"kind": "Role", "name": "a/b"}}, 422,
+     "RoleBinding.rbac.authorization.k8s.io \"b\" is invalid: roleRef.name: Invalid value: \"a/b\": may not contain '/'"),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -107,6 +108,25 @@ def test_the_next_lab_removes_what_a_killed_one_left(tmp_path: Path) -> None:
             assert Path(ready["folder"]).exists()
             assert Path(living["folder"]).exists()
             assert alive.poll() is None
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_folders_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Only where enough is free; a killed lab's are found there, too."""
+    memory, disk = tmp_path / "memory", tmp_path / "disk"
+    memory.mkdir()
+    disk.mkdir()
+    monkeypatch.setattr(control, "_MEMORY", memory)
+    monkeypatch.setattr(control, "_LEAST_MEMORY", 0 if free else 1 << 80)
+    monkeypatch.setattr(tempfile, "tempdir", str(disk))
+    folder = control.make_folder(in_memory=True)
+    assert folder.parent == (memory if free else disk)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    ended = subprocess.Popen([sys.executable, "-c", "pass"])
+    ended.wait()
+    (folder / control.PID_FILE).write_text(f"{ended.pid} 1\n")
+    assert control.make_folder().parent == disk
+    assert not folder.exists()
 
 
 def entries(lab: Lab) -> list[dict[str, Any]]:

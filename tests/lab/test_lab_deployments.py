@@ -259,7 +259,7 @@ async def test_a_disruption_budget_counts_the_pods_that_may_go(admin: Client) ->
     ("spec", "cause"),
     [
         ({"selector": {"matchLabels": {"app": "other"}}}, "`selector` does not match template `labels`"),
-        ({"strategy": {"type": "Now"}}, 'Unsupported value: "Now"'),
+        ({"strategy": {"type": "Now"}}, 'Unsupported value: {"Type":"Now","RollingUpdate":null}'),
         ({"replicas": -1}, "must be greater than or equal to 0"),
         (
             {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from lab_machines import until
 
 from tui.core.checks import CHECKS
 from tui.core.errors import UsageError
+from tui.core.istio_conf import annotation
+from tui.core.mesh import GATEWAY, INSTANCES, ISTIOD, WORKLOAD, Target
 from tui.lab import faults
 from tui.lab.client import Client
 from tui.lab.main import LabOptions, run
+from tui.lab.mesh_switches import deployment, rolled_out
 from tui.lab.switches import SWITCHES
 from tui.lab.world import Lab
 
@@ -220,6 +224,15 @@ async def peer_certificate(place: Place) -> bool:
     return "peer.crt" in await place.exec("cp-1", "cat", MOUNTED) and bool(await place.fresh())
 
 
+async def newer_than_its_reader(place: Place) -> bool:
+    pod = (await pods_by_node(place.admin))["cp-1"]
+    (status,) = pod["status"]["containerStatuses"]
+    started = datetime.fromisoformat(status["state"]["running"]["startedAt"].replace("Z", "+00:00")).timestamp()
+    path = "/rootfs/etc/kubernetes/pki/etcd/healthcheck-client.crt"
+    written = float(await place.exec("cp-1", "stat", "-L", "-c", "%Y", path))
+    return written > started + 1 and bool(await place.fresh())
+
+
 async def containers_silent(place: Place) -> bool:
     return not await place.fresh("cpu_usage", "docker_containers")
 
@@ -234,6 +247,7 @@ SYMPTOMS: dict[str, tuple[str, Callable[[Place], Awaitable[bool]]]] = {
     "histogram-dropped": ("node-http", buckets_missing),
     "wrong-ca": ("node-tls", up_is_0),
     "expired-cert": ("node-tls", up_is_0),
+    "renewed-cert": ("node-tls", newer_than_its_reader),
     "mismatched-pair": ("node-tls", silent_even_up),
     "unreadable-cert": ("node-tls", silent_even_up),
     "peer-cert-missing": ("tutorial", silent_even_up),
@@ -256,6 +270,51 @@ SYMPTOMS: dict[str, tuple[str, Callable[[Place], Awaitable[bool]]]] = {
     "over-privileged-cert": ("node-tls", peer_certificate),
     "container-input-off": ("node-http", containers_silent),
     "runtime-socket": ("node-http", containers_silent),
+}
+
+
+async def of_pods(place: Place, app: str, field: str) -> list[dict[str, Any]]:
+    """The fresh points of a field that the sidecars or gateways of an app have exposed."""
+    pods = (await place.admin.get("/api/v1/pods", labelSelector=f"app={app}"))["items"]
+    here = {pod["status"].get("podIP") for pod in pods}
+    return [each for each in await place.fresh(field, "istio_prom") if each["instance"].partition(":")[0] in here]
+
+
+async def no_requests(place: Place) -> bool:
+    return not await place.fresh("istio_requests_total", "istio_prom") and bool(
+        await of_pods(place, "productpage", "istio_build")
+    )
+
+
+async def nothing_of_istiod(place: Place) -> bool:
+    return not await place.fresh("pilot_services", "istio_prom")
+
+
+async def nothing_of_productpage(place: Place) -> bool:
+    return not await of_pods(place, "productpage", "istio_build")
+
+
+async def no_latencies_of_productpage(place: Place) -> bool:
+    return bool(await of_pods(place, "productpage", "istio_requests_total")) and not await of_pods(
+        place, "productpage", "istio_request_duration_milliseconds_bucket"
+    )
+
+
+async def nothing_of_the_gateway(place: Place) -> bool:
+    return not await of_pods(place, "istio-ingressgateway", "istio_build")
+
+
+MESH_SYMPTOMS: dict[str, Callable[[Place], Awaitable[bool]]] = {
+    "no-traffic": no_requests,
+    "istiod-not-collected": nothing_of_istiod,
+    "broken-annotation": nothing_of_productpage,
+    "sidecar-histograms-dropped": no_latencies_of_productpage,
+    "gateway-unreachable": nothing_of_the_gateway,
+}
+COLLECTED = {  # what is annotated before the faults come
+    "istiod": Target(ISTIOD, "Deployment", "istio-system", "istiod"),
+    "istio-ingressgateway": Target(GATEWAY, "Deployment", "istio-system", "istio-ingressgateway"),
+    "productpage": Target(WORKLOAD, "Deployment", "prod", "productpage-v1"),
 }
 
 
@@ -291,7 +350,7 @@ async def assert_healthy(place: Place) -> None:
     await until(place.lab.cluster.is_rolled_out)
 
 
-@pytest.mark.parametrize("name", [fault.name for fault in faults.FAULTS])
+@pytest.mark.parametrize("name", [fault.name for fault in faults.FAULTS if not fault.needs_mesh])
 async def test_a_fault_shows_while_it_is_set_and_not_before_or_after(name: str, place: Place) -> None:
     strategy, symptom = SYMPTOMS[name]
 
@@ -313,6 +372,51 @@ async def test_a_fault_shows_while_it_is_set_and_not_before_or_after(name: str, 
     assert await owners(place) == before
     assert await content(place) == held
     await assert_healthy(place)
+
+
+async def test_each_fault_of_the_mesh_shows_while_it_is_set_and_not_before_or_after(tmp_path: Path) -> None:
+    lab = Lab(nodes=2, interval_s=0.5, mesh=True)
+    await lab.start()
+    admin = client_of(lab, "admin", tmp_path)
+    place = Place(lab, admin, tmp_path)
+
+    async def specs() -> list[Any]:
+        paths = [deployment(one.namespace, one.name) for one in COLLECTED.values()]
+        items = [await admin.get(path) for path in paths]
+        return [[i["spec"], {(m["manager"], m["operation"]) for m in i["metadata"]["managedFields"]}] for i in items]
+
+    try:
+        for one in COLLECTED.values():
+            path = deployment(one.namespace, one.name)
+            text = {INSTANCES: annotation(one, "lean", "lab")}
+            body = {"spec": {"template": {"metadata": {"annotations": text}}}}
+            await admin.send("PATCH", path, body, content_type="application/merge-patch+json")
+            await rolled_out(admin, path)
+        for name, symptom in MESH_SYMPTOMS.items():
+
+            async def sees(symptom: Callable[[Place], Awaitable[bool]] = symptom) -> bool:
+                return await symptom(place)
+
+            async def sees_not(symptom: Callable[[Place], Awaitable[bool]] = symptom) -> bool:
+                return not await symptom(place)
+
+            await until(sees_not)
+            before = await specs()
+            assert await lab.switches.set(name), name
+            await until(sees)
+            await lab.switches.clear(name)
+            await until(sees_not)
+            assert await specs() == before, name
+    finally:
+        await admin.close()
+        await lab.stop()
+
+
+async def test_a_fault_of_the_mesh_needs_one(place: Place) -> None:
+    for name in MESH_SYMPTOMS:
+        with pytest.raises(UsageError, match="This lab has no mesh"):
+            await place.lab.switches.set(name)
+    assert place.lab.switches.names == ()
 
 
 async def test_a_fault_of_the_conf_waits_for_one(place: Place) -> None:
@@ -370,7 +474,8 @@ async def test_one_of_three_members_is_down() -> None:
 def test_the_list_of_faults(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(LabOptions(list_faults=True, output="json")) == 0
     listed = json.loads(capsys.readouterr().out)["faults"]
-    assert {each["name"] for each in listed} == set(SYMPTOMS) == set(SWITCHES)
+    assert {each["name"] for each in listed} == {*SYMPTOMS, *MESH_SYMPTOMS} == set(SWITCHES)
+    assert {each["name"] for each in listed if each["needs_mesh"]} == set(MESH_SYMPTOMS)
     assert len(listed) >= 23
     assert all(each["broken"] and each["symptom"] for each in listed)
     assert run(LabOptions(list_faults=True)) == 0

@@ -21,10 +21,12 @@ import pytest
 import yaml
 from kubernetes_refusals import (
     APPLY,
+    DEPLOYMENTS,
     JSON,
     JSON_PATCH,
     MAPS,
     MERGE,
+    RBAC,
     REFUSED,
     REFUSED_SETS,
     SECRETS,
@@ -34,6 +36,7 @@ from kubernetes_refusals import (
     Obj,
     config_map,
     daemon_set,
+    deployment,
     secret,
 )
 
@@ -289,3 +292,102 @@ def test_the_pod_network_of_a_node_is_written_twice_and_stays(server: Server) ->
 def test_head_is_not_served(server: Server) -> None:
     assert server.send("HEAD", MAPS).status == 405
     assert server.send("HEAD", "/version").status == 405
+
+
+def test_a_deployment_is_applied_in_part(server: Server) -> None:
+    """Annotations of a pod template: owned, fought over, forced and left, with the generation that each step counts."""
+    path, key = f"{DEPLOYMENTS}/web", "datakit/prom.instances"
+    assert server.send("POST", DEPLOYMENTS, deployment("web", replicas=2)).status == 201
+
+    def noted(**found: str) -> Obj:
+        template = {"metadata": {"annotations": found}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": template}}
+
+    def seen() -> tuple[Any, int, set[str]]:
+        item = server.send("GET", path).body
+        owners = {entry["manager"] for entry in item["metadata"]["managedFields"]}
+        return item["spec"]["template"]["metadata"].get("annotations"), item["metadata"]["generation"], owners
+
+    body = noted(**{key: "x", "b": "2"})
+    assert server.apply(path, body, dryRun="All", fieldValidation="Strict").body["metadata"]["generation"] == 2
+    assert seen() == (None, 1, {"same"})
+    assert server.apply(path, body).status == 200
+    assert server.apply(path, body).status == 200
+    assert seen() == ({key: "x", "b": "2"}, 2, {"same", "us"})
+    refused = server.apply(path, noted(**{key: "y"}), "them")
+    text = f'Apply failed with 1 conflict: conflict with "us": .spec.template.metadata.annotations.{key}'
+    assert (refused.status, refused.message) == (409, text)
+    assert server.apply(path, noted(**{key: "y"}), "them", force="true").status == 200
+    assert server.apply(path, noted(), "us").status == 200
+    assert seen() == ({key: "y"}, 4, {"same", "us", "them"})  # an empty map is a claim as well
+    for manager in ("us", "them"):
+        assert server.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment"}, manager).status == 200
+    assert seen() == (None, 5, {"same"})
+    unknown = server.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replica": 3}})
+    assert (unknown.status, "field not declared in schema" in unknown.message) == (500, True)
+    moved = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"selector": {"matchLabels": {"app": "other"}}}}
+    causes = server.apply(path, moved, force="true").body["details"]["causes"]
+    assert [cause["field"] for cause in causes] == ["spec.template.metadata.labels", "spec.selector"]
+
+
+def test_the_status_of_a_deployment(server: Server) -> None:
+    """Its numbers must go together, and the labels of the object are none of its business."""
+    path = f"{DEPLOYMENTS}/counted/status"
+    assert server.send("POST", DEPLOYMENTS, deployment("counted")).status == 201
+    wrong = server.send("PATCH", path, {"status": {"replicas": 1, "readyReplicas": 5}}, MERGE)
+    why = "status.readyReplicas: Invalid value: 5: cannot be greater than status.replicas"
+    assert (wrong.status, wrong.message) == (422, f'Deployment.apps "counted" is invalid: {why}')
+    change = {"metadata": {"labels": {"a": "b"}}, "status": {"replicas": 1, "readyReplicas": 1}}
+    item = server.send("PATCH", path, change, MERGE).body
+    assert ("labels" in item["metadata"], item["status"]["readyReplicas"]) == (False, 1)
+    assert "f:metadata" not in item["metadata"]["managedFields"][-1]["fieldsV1"]
+
+
+def test_roles_are_made_by_put_and_have_no_empty_rules(server: Server) -> None:
+    body = {"metadata": {"name": "put"}, "rules": []}
+    made = server.send("PUT", f"{RBAC}/roles/put", body)
+    assert (made.status, made.body["rules"]) == (201, None)
+    again = server.send("PUT", f"{RBAC}/roles/put", body)
+    assert (again.status, again.body["metadata"]["resourceVersion"]) == (200, made.body["metadata"]["resourceVersion"])
+    assert server.send("PUT", f"{MAPS}/put", config_map("put")).status == 404
+
+
+def test_roles_of_people_are_made_of_others(server: Server) -> None:
+    role = server.send("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/edit").body
+    selected = [{"matchLabels": {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}}]
+    assert role["aggregationRule"] == {"clusterRoleSelectors": selected}
+    assert role["metadata"]["labels"]["rbac.authorization.k8s.io/aggregate-to-admin"] == "true"
+
+
+def test_lists_are_in_the_order_of_keys(server: Server) -> None:
+    """Namespaces are compared with the slash behind them, and tokens go on within the list that they are given to."""
+    for name in ("same-a", "same"):
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        server.send("POST", "/api/v1/namespaces", space)
+        server.send("POST", f"/api/v1/namespaces/{name}/configmaps", config_map("ordered", labels={"ordered": "1"}))
+    found = server.send("GET", "/api/v1/configmaps", labelSelector="ordered=1").body["items"]
+    assert [item["metadata"]["namespace"] for item in found] == ["same-a", "same"]
+    token = server.send("GET", MAPS, limit="1").body["metadata"]["continue"]
+    rest = server.send("GET", "/api/v1/configmaps", **{"continue": token}).body["items"]
+    assert len(rest) == len(server.send("GET", "/api/v1/configmaps").body["items"])
+
+
+def test_a_spread_without_a_selector_is_taken_with_a_warning(server: Server) -> None:
+    spread = [{"maxSkew": 1, "topologyKey": "a", "whenUnsatisfiable": "DoNotSchedule"}]
+    answer = server.send("POST", DEPLOYMENTS, deployment("spread", {"topologySpreadConstraints": spread}), dryRun="All")
+    where = "spec.template.spec.topologySpreadConstraints[0].labelSelector"
+    assert (answer.status, answer.warnings) == (
+        201,
+        [f'299 - "{where}: a null labelSelector results in matching no pod"'],
+    )
+
+
+def test_watches_stream_no_yaml_and_may_begin_now(server: Server) -> None:
+    query = {"watch": "1", "timeoutSeconds": "1", "sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan"}
+    assert server.send("GET", MAPS, allowWatchBookmarks="true", **query).body == ""
+    connection = http.client.HTTPSConnection("127.0.0.1", server.address.port, context=server.tls, timeout=30)
+    try:
+        connection.request("GET", f"{MAPS}?watch=1&timeoutSeconds=1", headers={"Accept": "application/yaml"})
+        assert connection.getresponse().status == 406
+    finally:
+        connection.close()

@@ -87,7 +87,10 @@ def leave(terminal: Terminal) -> int:
     return terminal.wait_end()
 
 
-@pytest.mark.parametrize("name", TERMINALS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name in ("truecolor", "linux"))) for name in TERMINALS],
+)
 def test_the_first_frame_and_the_end(place: Path, name: str) -> None:
     """In each terminal, from a folder with packages of our names in it."""
     for package in ("tui", "screens", "textual"):
@@ -218,7 +221,7 @@ def test_what_a_frame_costs_on_the_line(place: Path) -> None:
         assert leave(terminal) == 130
 
 
-@pytest.mark.parametrize("name", ["xterm-256color", "zh"])
+@pytest.mark.parametrize("name", ["zh", pytest.param("xterm-256color", marks=pytest.mark.slow)])
 def test_enter_alone_leads_to_a_green_verify(place: Path, name: str) -> None:
     """A person who knows no key but Enter sees every check pass, and is told what was done."""
     passed = "所有必需的检查都已通过" if name == "zh" else "All required checks passed."

@@ -119,7 +119,11 @@ async def _whole_walk(drive: Drive, check: object) -> None:
 
 @pytest.mark.parametrize(
     ("words", "size", "ascii_only"),
-    [("doubled", (80, 24), False), ("zh", (120, 36), False), ("en", (80, 24), True)],
+    [
+        ("doubled", (80, 24), False),
+        pytest.param("zh", (120, 36), False, marks=pytest.mark.slow),
+        pytest.param("en", (80, 24), True, marks=pytest.mark.slow),
+    ],
 )
 async def test_every_screen_fits(
     tmp_path: Path, words: str, size: tuple[int, int], ascii_only: bool, monkeypatch: pytest.MonkeyPatch

@@ -125,6 +125,11 @@ class DataKitAgent:
             return True
         return False if self.run(["test", "-e", path]).code == 0 else None
 
+    def changed_s(self, path: str) -> float | None:
+        """When the file that `path` leads to was last written, in unix seconds; None where nobody says."""
+        said = self.run(["stat", "-L", "-c", "%Y", path]).stdout.decode(errors="replace").strip()
+        return float(said) if said.isdigit() else None
+
     def debug(self, conf: str, *, seconds: float) -> str:
         """What `datakit debug --input-conf` prints of `conf` within `seconds`: its inputs run, nothing is sent.
 

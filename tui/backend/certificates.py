@@ -66,7 +66,7 @@ def _certificate_file(agent: DataKitAgent, path: str) -> CertificateFile:
         found = tuple(parse_certificate(each) for each in x509.load_pem_x509_certificates(content))
     except ValueError:
         return CertificateFile(path, present=True, readable=True, problem=_("not a PEM certificate"))
-    return CertificateFile(path, present=True, readable=True, certificates=found)
+    return CertificateFile(path, present=True, readable=True, certificates=found, changed_s=agent.changed_s(path))
 
 
 def parse_certificate(certificate: x509.Certificate) -> Certificate:

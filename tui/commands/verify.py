@@ -24,6 +24,8 @@ from tui.core.report_markdown import as_markdown
 from tui.core.report_openmetrics import as_openmetrics
 from tui.i18n import _, language
 
+PLOTTED = ("html", "markdown", "json", "openmetrics")  # the forms that tell how what arrived went
+
 
 def check(options: argparse.Namespace) -> int:
     """Run the checks on one or more contexts and print the report."""
@@ -36,7 +38,7 @@ def check(options: argparse.Namespace) -> int:
         connection = connect(argparse.Namespace(**{**vars(options), "context": [name] if name else None}))
         facts = facts_of(options, connection, studio(connection.backend, found), every_node=options.every_node)
         report = checks.run(facts, wait_s=options.wait, on_result=progress, also=also)
-        return with_plots(facts, report) if options.output in ("html", "markdown", "openmetrics") else report
+        return with_plots(facts, report) if options.output in PLOTTED else report
 
     run_reports = []
     for answer in each(names, one):

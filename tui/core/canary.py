@@ -8,7 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from tui.core.checks.facts import Facts, newest_ms
+from tui.core.checks.arrivals import newest_ms
+from tui.core.checks.facts import Facts
 from tui.core.errors import CancelledError, NotFoundError, StaleError, WizardError
 from tui.core.ports import POD, Cluster, Object, Series
 from tui.core.receipts import UNDONE, WRITTEN, PodStep

@@ -203,11 +203,15 @@ def _discovery(answers: Answers, survey: Survey, notes: list[str]) -> ConfFile |
                 ),
                 _("Add the instance for port 15020 to that conf, or choose annotations."),
             )
-    twice = [one.key for one in picked if one.annotation and not one.annotation.ours and one.annotation.of_mesh]
+    # It finds every sidecar of a namespace, picked or not.
+    namespaces = sorted({one.namespace for one in picked})
+    found = [one for one in survey.mesh.workloads if one.namespace in namespaces and one.annotation is not None]
+    twice = [one.key for one in found if one.annotation and not one.annotation.ours and one.annotation.of_mesh]
     if twice:
-        notes.append(_("Collected by their own annotations too: {names}.").format(names=", ".join(twice)))
+        told = _("Collected twice, by their own annotations too: {names}. Take those out, or every rate doubles.")
+        notes.append(told.format(names=", ".join(twice)))
     with writing_in(answers.views.lang):
-        return istio_conf.discovery(sorted({one.namespace for one in picked}), answers.cluster.name)
+        return istio_conf.discovery(namespaces, answers.cluster.name)
 
 
 def _ours(targets: Iterable[Target], key: str) -> bool:

@@ -313,6 +313,7 @@ class CertificateFile:
     readable: bool = False
     certificates: tuple[Certificate, ...] = ()
     problem: str = ""
+    changed_s: float | None = None  # when the file was last written, in unix seconds; None where that is not known
 
 
 @dataclass(frozen=True)

@@ -273,9 +273,9 @@ def newest(measurement: str, field: str, where: tuple[Condition, ...] = (), by: 
     return Query(measurement, field, where=where, by=by).dql() + " ORDER BY time DESC LIMIT 1"
 
 
-def latest(measurement: str, field: str, most: int, by: tuple[str, ...] = ()) -> str:
+def latest(measurement: str, field: str, most: int, by: tuple[str, ...] = (), where: tuple[Condition, ...] = ()) -> str:
     """The newest points of each group, the newest first, at most so many."""
-    return Query(measurement, field, by=by).dql() + f" ORDER BY time DESC LIMIT {int(most)}"
+    return Query(measurement, field, where=where, by=by).dql() + f" ORDER BY time DESC LIMIT {int(most)}"
 
 
 def tag_values(measurement: str, tag: str, *, where: tuple[Condition, ...] = (), lookback: str = "10m") -> str:

@@ -20,14 +20,22 @@ def title(why: Why) -> str:
     return f"{why.view.title(language())} › {why.panel.key} {translation(why.panel.title, language())}"
 
 
+def verdict(why: Why) -> str:
+    """Whether the panel fills, in words."""
+    if why.filled and why.own is not None:
+        return outcome(why.own)
+    if why.own is None or why.own.status == "skip":
+        return _("whether it fills could not be looked at")
+    return _("it is empty")
+
+
 def as_text(why: Why, *, ascii_only: bool = False) -> str:
     """For people: whether the panel fills; if not, the first broken hop with cause and remedy, and the command."""
     marks = ASCII_MARKS if ascii_only else MARKS
     if why.filled and why.own is not None:
-        return f"{marks['pass']} {title(why)}: {outcome(why.own)}\n"
-    lines = [f"{marks['fail']} {title(why)}: " + _("it is empty")]
-    if why.own is None or why.own.status == "skip":
-        lines = [f"{marks['skip']} {title(why)}: " + _("whether it fills could not be looked at")]
+        return f"{marks['pass']} {title(why)}: {verdict(why)}\n"
+    mark = marks["skip" if why.own is None or why.own.status == "skip" else "fail"]
+    lines = [f"{mark} {title(why)}: {verdict(why)}"]
     hop = why.hop
     if hop is not None:
         lines.append(f"{line(hop, ascii_only=ascii_only)}  [{hop.id}]")

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from xml.etree import ElementTree
 
 from tui.core.changes import SAME
@@ -37,8 +38,9 @@ VERDICTS = {
 }
 
 
-def as_json(report: Report) -> str:
+def as_json(report: Report, *, now_s: float | None = None) -> str:
     """The report as JSON (schema datakit-wizard/check/v1): one object, on one line per top-level key's value."""
+    now_s = time.time() if now_s is None else now_s
     checks = []
     for result in report.results:
         check = asdict(result)
@@ -51,8 +53,34 @@ def as_json(report: Report) -> str:
         "ok": report.ok,
         "contexts": list(report.contexts),
         "checks": checks,
+        "metrics": [_metric(course, now_s) for course in report.courses],
     }
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+
+
+def _metric(course: Course, now_s: float) -> dict[str, object]:
+    """The proof that one metric arrives: scraped, fed, first seen; its age, rate, next time, and its last values."""
+    arrival = course.arrival
+    return {
+        "context": course.context,
+        "measurement": course.measurement,
+        "field": course.field,
+        "member": course.member,
+        "scraped": stamp(course.newest_s),
+        "fed": None if course.fed_s is None else stamp(course.fed_s),
+        "first_seen": None if arrival is None else stamp(arrival.seen_s),
+        "delay_s": None if arrival is None else round(arrival.delay_s, 3),
+        "witnessed": arrival is not None and arrival.witnessed,
+        "age_s": round(max(now_s - course.newest_s, 0.0), 3),
+        "per_second": course.per_second,
+        "next_due": stamp(course.due_s),
+        "points": [[time_ms, value] for time_ms, value in course.points],
+    }
+
+
+def stamp(unix_s: float) -> str:
+    """A moment as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
 
 
 def details(result: Result) -> list[str]:
@@ -74,9 +102,12 @@ def outcome(result: Result) -> str:
 
 
 def arrival(course: Course, now_s: float) -> list[str]:
-    """How what arrived is doing: its age, how fast it grows, how many points there are, when the next is due."""
+    """How what arrived is doing: its age, how long it took, how fast it grows, its points, when the next is due."""
     age = max(now_s - course.newest_s, 0.0)
     told = [_("{age} s old").format(age=f"{age:.0f}")]
+    if course.arrival is not None:
+        known, most = _("there {s} s after the scrape"), _("there {s} s after the scrape or sooner")
+        told.append((known if course.arrival.witnessed else most).format(s=f"{course.arrival.delay_s:.1f}"))
     if course.per_second is not None:
         told.append(_("{rate} a second").format(rate=f"{course.per_second:.4g}"))
     count = len(course.points)
@@ -102,10 +133,23 @@ def as_text(report: Report, *, short: bool = False, ascii_only: bool = False) ->
         results = [r for r in report.results if r.context == context]
         if len(report.contexts) > 1:
             lines.append(context)
-        for category in dict.fromkeys(r.category for r in results):
+        for category in categories(results):
             lines += _category(category, [r for r in results if r.category == category], short, ascii_only)
     lines.append(verdict_line(report))
     return "\n".join(lines) + "\n"
+
+
+def categories(results: Sequence[Result]) -> list[str]:
+    """The categories in the order in which they are told: the first thing that is not well comes first of its kind.
+
+    A category has checks of several routes; where all is well in it, it stands where its first one does.
+    """
+    place: dict[str, int] = {}
+    for index, result in enumerate(results):
+        if result.status in ("fail", "warn") and result.severity != INFO:
+            place.setdefault(result.category, index)
+    first = {result.category: index for index, result in reversed(list(enumerate(results)))}
+    return sorted(first, key=lambda category: place.get(category, first[category]))
 
 
 def _category(category: str, results: Sequence[Result], short: bool, ascii_only: bool) -> list[str]:

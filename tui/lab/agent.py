@@ -204,7 +204,7 @@ class Agent:
             self._load_file(path, raw.decode(errors="replace"))
 
     def _load_file(self, path: str, text: str) -> None:
-        loaded = conf.load(text, self.container.env)
+        loaded = _loaded(conf.substitute(text.removeprefix("\ufeff"), self.container.env))
         if loaded.error:
             self.log("WARN", "config", "config/load_inputconf.go:254", f"load {path}: {loaded.error}, ignored")
         for each in loaded.inputs:
@@ -346,6 +346,14 @@ def _counted(loaded: conf.Loaded) -> dict[str, int]:
     return dict(Counter(each.kind for each in loaded.inputs))
 
 
+# The agents of one DaemonSet read the same files.
+@functools.lru_cache(maxsize=64)
+def _loaded(text: str) -> conf.Loaded:
+    """The inputs of a conf file in whose text the environment has been put."""
+    return conf.load(text, {})
+
+
+@functools.lru_cache(maxsize=64)
 def _other_inputs(text: str) -> dict[str, int]:
     """The inputs in a conf file that are not the collector's: name -> how many."""
     try:

@@ -18,7 +18,7 @@ MERGE_PATCH = "application/merge-patch+json"
 
 _WATCH_S = 300
 _FRESH_S = 1.0
-_CONNECTIONS = 48  # half a megabyte each, at both ends together
+_CONNECTIONS = 24  # half a megabyte and a handshake each, at both ends together
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_read=_WATCH_S + 30)
 

@@ -284,7 +284,8 @@ async def _timeout(shell: Shell, arguments: Sequence[str], stdin: bytes) -> Exec
     if posixpath.basename(arguments[1]) == "datakit" and list(arguments[2:4]) == ["debug", "--input-conf"]:
         return await _debug_input(shell, arguments[4:], seconds)
     try:
-        return await asyncio.wait_for(run(shell, arguments[1:], stdin), seconds)
+        async with asyncio.timeout(seconds or None):  # 0 is no limit
+            return await run(shell, arguments[1:], stdin)
     except TimeoutError:
         return ExecResult(b"", b"", 124)
     except ExecutableNotFoundError:

@@ -30,6 +30,13 @@ def without_histograms(text: str) -> str:
     return _set_array(text, "metric_name_filter", [*names, "etcd_disk_wal_fsync_duration_seconds_bucket"])
 
 
+def without_histograms_of_mesh(text: str) -> str:
+    """The same of an annotation of a sidecar."""
+    text = _set_array(text, "metric_types", ["counter", "gauge"])
+    names = ["istio_requests_total", "istio_build", "envoy_cluster_upstream_cx_", "istio_tcp_"]
+    return _set_array(text, "metric_name_filter", [*names, "istio_request_duration_milliseconds_bucket"])
+
+
 def with_wrong_port(text: str) -> str:
     """Every address has a port on which nothing listens."""
     return re.sub(r"(https?://[^/\"\s]+):(2379|2381)\b", lambda found: f"{found[1]}:{int(found[2]) + 10}", text)

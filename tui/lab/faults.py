@@ -13,7 +13,8 @@ from tui.i18n import N_, _
 class Fault:
     """A fault: what is broken, what a person notices, and the id of the check that names the cause.
 
-    Some show only with certain strategies for etcd: `strategies` names them, the first one best, empty for all.
+    Some show only with certain strategies for etcd: `strategies` names them, the first one best, empty for all. Others
+    need a mesh that is collected.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Fault:
     symptom: str
     check: str
     strategies: tuple[str, ...] = ()
+    needs_mesh: bool = False
 
 
 _FILES = ("node-tls", "elected", "tutorial")
@@ -82,6 +84,13 @@ FAULTS = (
         N_("etcd refuses the connection; up is 0."),
         "etcd/cert-dates",
         _FILES,
+    ),
+    Fault(
+        "renewed-cert",
+        N_("etcd's client certificates on the control-plane nodes were renewed, and no DataKit was started anew."),
+        N_("Everything arrives, until the certificates end that DataKit has in its memory."),
+        "etcd/cert-renewed",
+        ("node-tls", "elected"),
     ),
     Fault(
         "mismatched-pair",
@@ -220,6 +229,41 @@ FAULTS = (
         N_("container.conf looks for the container runtime's socket where there is none."),
         N_("No container arrives, and the Docker view stays empty."),
         "container/fed",
+    ),
+    Fault(
+        "no-traffic",
+        N_("No request comes into the mesh, and none has since its pods started."),
+        N_("Everything is collected, and the panels of requests, latencies and sizes stay empty."),
+        "gateways/traffic",
+        needs_mesh=True,
+    ),
+    Fault(
+        "istiod-not-collected",
+        N_("istiod has neither an annotation nor a conf, as the tutorial's first two parts leave it."),
+        N_("The view Istio Control Plane and what Istio Mesh counts of the configuration stay empty."),
+        "istiod/declared",
+        needs_mesh=True,
+    ),
+    Fault(
+        "broken-annotation",
+        N_("The annotation of productpage is indented with TABs, and a wrapped line cuts one of its strings."),
+        N_("DataKit ignores it with a line in its log; nothing of productpage's sidecar arrives."),
+        "sidecars/readable",
+        needs_mesh=True,
+    ),
+    Fault(
+        "sidecar-histograms-dropped",
+        N_("The annotation of productpage has no histogram in metric_types, and its filter names _bucket."),
+        N_("Requests of productpage are counted; its latencies and sizes never arrive."),
+        "sidecars/histograms",
+        needs_mesh=True,
+    ),
+    Fault(
+        "gateway-unreachable",
+        N_("A NetworkPolicy keeps DataKit's nodes from port 15020 of the ingress gateway."),
+        N_("Nothing of the ingress gateway arrives; the sidecars behind it do."),
+        "gateways/answers",
+        needs_mesh=True,
     ),
 )
 

@@ -79,7 +79,7 @@ class Kubelet:
         self._cleanups: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Work until cancelled, then stop what runs. Somebody else calls `changed`: `watch_pods`."""
+        """Work until cancelled, then stop what runs. Somebody else calls `changed`: `watch_pods`, `its_pods`."""
         try:
             await self._refresh()
         finally:
@@ -489,15 +489,21 @@ class Kubelet:
                 await self._client.patch_status(path, status)
 
 
-async def watch_pods(client: Client, kubelets: Mapping[str, Kubelet], selector: Mapping[str, str]) -> None:
-    """Tell kubelets of their pods, until cancelled: of one node by a field selector, or of all from one watch."""
+def its_pods(kubelets: Mapping[str, Kubelet]) -> Callable[[str, Object], None]:
+    """Tells each kubelet of its own pods, as the listener of a cache that has those of many nodes."""
 
     def changed(kind: str, item: Object) -> None:
         kubelet = kubelets.get(item["spec"].get("nodeName", ""))
         if kubelet is not None:
             kubelet.changed(kind, item)
 
-    await Cache(client, "/api/v1/pods", changed, selector, lean=True).run()
+    return changed
+
+
+async def watch_pods(client: Client, kubelet: Kubelet) -> None:
+    """Tell a kubelet of the pods of its node, until cancelled."""
+    selector = {"fieldSelector": f"spec.nodeName={kubelet.node.name}"}
+    await Cache(client, "/api/v1/pods", kubelet.changed, selector, lean=True).run()
 
 
 def is_datakit(image: str) -> bool:

@@ -11,7 +11,7 @@ def share(value: Any, like: Any) -> Any:
 
     Neither is changed, and the result must not be changed either: its parts belong to other objects too.
     """
-    if type(value) is type(like) and value == like:
+    if value is like or (type(value) is type(like) and value == like):
         return like
     if isinstance(value, dict):
         known = like if isinstance(like, dict) else {}

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import copy
 import datetime
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +16,7 @@ import aiohttp
 
 from tui.core.errors import UsageError
 from tui.i18n import _
-from tui.lab import conf_edits, faults, vendor
+from tui.lab import conf_edits, faults, mesh_switches, vendor
 from tui.lab.client import MERGE_PATCH, ApiStatusError, Object
 from tui.lab.daemonsets import GENERATION_ANNOTATION
 from tui.lab.edits import JSON_PATCH, KEY, ConfEdit, EnvEdit
@@ -173,12 +175,15 @@ class Elected:
 
 
 class Files:
-    """Files on the control-plane nodes change; DataKit's pods start anew, since they read certificates once."""
+    """Files on the control-plane nodes change; with `restart` DataKit's pods start anew, to read them."""
 
-    def __init__(self, lab: Lab, spoil: Callable[[Lab, Node, str], None], names: tuple[str, ...]) -> None:
+    def __init__(
+        self, lab: Lab, spoil: Callable[[Lab, Node, str], None], names: tuple[str, ...], *, restart: bool = True
+    ) -> None:
         self._lab = lab
         self._spoil = spoil
         self._names = names
+        self._restart = restart
         self._kept: dict[Path, tuple[bytes, int]] = {}
 
     async def set(self) -> bool:
@@ -190,7 +195,8 @@ class Files:
                         if path.exists():
                             self._kept[path] = path.read_bytes(), path.stat().st_mode & 0o777
                     self._spoil(self._lab, node, name)
-        await self._lab.cluster.restart_pods()
+        if self._restart:
+            await self._lab.cluster.restart_pods()
         return True
 
     async def clear(self) -> None:
@@ -209,6 +215,14 @@ def _put(node: Node, path: str, pair: Pair) -> None:
 def _expire(lab: Lab, node: Node, path: str) -> None:
     past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=_EXPIRED_DAYS)
     _put(node, path, issue(lab.layout, lab.pki, node, path, not_after=past))
+
+
+def _renew(lab: Lab, node: Node, path: str) -> None:
+    """A new pair of the same authority. Files have whole seconds, and this one may follow a start at once."""
+    _put(node, path, issue(lab.layout, lab.pki, node, path))
+    soon = time.time() + 2.0
+    for ending in (".crt", ".key"):
+        os.utime(node.path(path + ending), (soon, soon))
 
 
 def _mismatch(lab: Lab, node: Node, path: str) -> None:
@@ -471,6 +485,7 @@ SWITCHES: dict[str, Callable[[Lab], Switch]] = {
     "histogram-dropped": _conf(conf_edits.without_histograms),
     "wrong-ca": lambda lab: Files(lab, _other_authority, (lab.layout.ca,)),
     "expired-cert": _clients(_expire),
+    "renewed-cert": lambda lab: Files(lab, _renew, lab.layout.clients, restart=False),
     "mismatched-pair": _clients(_mismatch),
     "unreadable-cert": _clients(_unreadable),
     "peer-cert-missing": lambda lab: Files(lab, _remove, (lab.layout.peer,)),
@@ -493,4 +508,5 @@ SWITCHES: dict[str, Callable[[Lab], Switch]] = {
     "over-privileged-cert": _conf(conf_edits.with_peer_certificate),
     "container-input-off": _env("ENV_DEFAULT_ENABLED_INPUTS", _without_container),
     "runtime-socket": _conf(conf_edits.with_another_socket, key=_CONTAINER_CONF),
+    **mesh_switches.SWITCHES,
 }

@@ -38,7 +38,7 @@ from tui.lab.hooks import NodeHooks
 from tui.lab.inputs.machine import Running
 from tui.lab.jobs import Jobs
 from tui.lab.kubeconfig import context_name, write_kubeconfig
-from tui.lab.kubelet import Kubelet, watch_pods
+from tui.lab.kubelet import Kubelet, its_pods, watch_pods
 from tui.lab.layouts import Layout, dress, layout_of, place_socket, write_certificates
 from tui.lab.mesh import objects as mesh_objects
 from tui.lab.mesh.injection import Injector
@@ -64,7 +64,7 @@ _LEAST_DELAY_S = 1.0
 _ROLLOUT_S = 60.0
 # DataKit's inputs begin within 10 s; hundreds of agents spread over a minute, so that the lab comes up first.
 _INPUT_DELAY_S, _MANY_INPUTS_DELAY_S = 10.0, 60.0
-# Above this many nodes all kubelets share one connection and one watch: it is about their pods, not about themselves.
+# Above this many nodes all kubelets share one connection, and what watches pods already tells them of theirs.
 _OWN_CONNECTIONS = 32
 
 
@@ -102,6 +102,7 @@ class Lab:
     ) -> None:
         self.scale = 60.0 / interval_s
         self.folder = Path()
+        self._node_files = Path()
         self.nodes: tuple[Node, ...] = ()
         self.network = Network()
         self.etcd: Etcd | None = None
@@ -145,7 +146,9 @@ class Lab:
         if self._objects_only:
             await self._start_crowd(self._audit)
             return
-        self.nodes = make_nodes(self.folder / "nodes", *self._count)
+        many = self._count[0] > _OWN_CONNECTIONS
+        self._node_files = make_folder(in_memory=True) if many else self.folder / "nodes"
+        self.nodes = make_nodes(self._node_files, *self._count)
         for node in self.nodes:
             write_certificates(self.layout, self.pki, node)
             place_socket(self.layout, node)
@@ -377,6 +380,7 @@ class Lab:
         if len(self.nodes) > _OWN_CONNECTIONS:
             shared = self._client("kubelet", self.pki.user("system:node:lab", "system:nodes", masters))
             shared.quiet = controller.quiet = True
+            pods.listen(its_pods(self.kubelets))
         for node in self.nodes:
             client = shared
             if client is None:
@@ -386,10 +390,7 @@ class Lab:
             self.kubelets[node.name] = kubelet
             self._spawn(kubelet.run())
             if shared is None:
-                selector = {"fieldSelector": f"spec.nodeName={node.name}"}
-                self._spawn(watch_pods(client, {node.name: kubelet}, selector))
-        if shared is not None:
-            self._spawn(watch_pods(shared, self.kubelets, {}))
+                self._spawn(watch_pods(client, kubelet))
 
     def _spawn(self, job: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(job))
@@ -454,8 +455,8 @@ class Lab:
         await self.network.close()
         if self._audit is not None:
             self._audit.close()
-        if self.folder != Path():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        for folder in {self.folder, self._node_files} - {Path()}:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def ready(self) -> dict[str, Any]:
         """What the ready line says. `direct` is a real loopback address, for comparing with what the studio

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui.core.checks.model import Result
+from tui.core.reports import categories
 from tui.i18n import N_, _
 from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.prose import Prose, wrapped
@@ -36,7 +37,9 @@ CATEGORIES = {
     "views": N_("Views"),
     "container": N_("Containers"),
     "kubernetes": N_("Kubernetes"),
-    "istio": N_("Istio"),
+    "istiod": N_("istiod"),
+    "gateways": N_("Gateways"),
+    "sidecars": N_("Sidecars"),
     "drift": N_("Drift"),
 }
 
@@ -68,8 +71,8 @@ class CheckTable(Prose):
     def show(self, results: Sequence[Result]) -> None:
         """Show these results; a later one of the same check replaces the earlier."""
         newest = {result.id: result for result in results}
-        categories = list(dict.fromkeys(result.category for result in newest.values()))
-        self.results = tuple(sorted(newest.values(), key=lambda result: categories.index(result.category)))
+        order = categories(list(newest.values()))
+        self.results = tuple(sorted(newest.values(), key=lambda result: order.index(result.category)))
         self.can_focus = bool(self._troubles)
         self._draw()
 

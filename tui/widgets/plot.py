@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from textual.widgets import Static
 from tui.widgets.glyphs import fit, glyph, muted, plain
 
 Points = Sequence[tuple[float, float]]
+_ROOMY = 76
 
 
 class Plot(Static):
@@ -41,7 +43,7 @@ class Plot(Static):
     def _draw(self) -> None:
         flat = self._shown
         width = max(self.size.width, 40)
-        label = min(max(cell_len(name) for name in flat) + 1, width - 22) if flat else 0
+        label = min(max(cell_len(name) for name in flat) + 1, width - (43 if width >= _ROOMY else 22)) if flat else 0
         parts: list[tuple[str, str]] = [(plain(self._head) + "\n", muted())] if self._head else []
         for name, points in flat.items():
             parts += line(name, points, label, width)
@@ -49,18 +51,33 @@ class Plot(Static):
 
 
 def line(name: str, points: Points, label: int, width: int) -> list[tuple[str, str]]:
-    """One metric: name (in `label` cells), course, newest value; of a counter its increase is drawn."""
+    """One metric: name (in `label` cells), course, newest value, and where there is room its rate and when it was
+    scraped; of a counter its increase is drawn.
+    """
     value_width = 9
-    room = max(width - label - value_width - 2, 4)
     values = [value for _time, value in points]
     counter = name.split("  ")[0].endswith("_total")
+    more = _more(points, counter) if width >= _ROOMY else ""
+    room = max(width - label - value_width - 2 - len(more), 4)
     drawn = [after - before for before, after in pairwise(values)] if counter else values
     return [
         (fit(name, label - 1) + " ", ""),
         (fit(spark(drawn[-room:]), room) + " ", "$accent"),
         (number(values[-1]).rjust(value_width) if values else "", "bold"),
+        (more, muted()),
         ("\n", ""),
     ]
+
+
+def _more(points: Points, counter: bool) -> str:
+    """A counter's growth a second between its last two values, and the time of the newest; both in fixed columns."""
+    if not points:
+        return ""
+    rate = ""
+    if counter and len(points) > 1:
+        (before, low), (then, high) = points[-2:]
+        rate = f"+{number((high - low) / (then - before) * 1000)}/s" if high >= low and then > before else ""
+    return rate.rjust(11) + time.strftime("  %H:%M:%S", time.localtime(points[-1][0] / 1000))
 
 
 def spark(values: Sequence[float]) -> str:

@@ -154,6 +154,14 @@ class StepScreen(Screen[None]):
             super().__init__()
             self.key = key
 
+    class OpenWhy(Message):
+        """The person wants to know why a panel of a view is empty."""
+
+        def __init__(self, view: str, panel: str) -> None:
+            super().__init__()
+            self.view = view
+            self.panel = panel
+
     class OpenAgain(Message):
         """What the wizard works on did not open; the person asks to try again."""
 

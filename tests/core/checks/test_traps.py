@@ -6,6 +6,11 @@ state of a cluster; the remedies name the file inside the container), a sample t
 as any other; dataway/uploaded names its refusal), what built-in views of older templates query (they are the studio's;
 ours are made from the catalogue), an empty directory that a hostPath mount left on workers (it is as harmless as it is
 invisible without a shell on the node).
+
+Checks without a fault of the lab: a member's certificate without the URL's host (the member would have to be issued
+another and start anew), a cluster without etcd (a platform of the lab, not something that breaks), pod metrics that are
+off (so is the lab, until they are asked for), the five minutes of annotations (every apply goes through them), and
+elected confs of the mesh without the cluster's name (`cluster-name-default` splits them too).
 """
 
 from __future__ import annotations
@@ -32,6 +37,13 @@ TRAPS = {
     "ENV_CLUSTER_NAME_K8S=default overrides the host tag": ("studio/cluster-tag", True),
     "two clusters share an election namespace": ("etcd/elected-node", True),
     "expired or mismatched certificates": ("etcd/cert-dates", True),
+    "certificates renewed under a running DataKit, which reads them once": ("etcd/cert-renewed", True),
+    "nothing scrapes istiod": ("istiod/declared", True),
+    "an annotation that does not parse": ("sidecars/readable", True),
+    "histograms of sidecars are filtered out": ("sidecars/histograms", True),
+    "nothing to see before a request has passed": ("gateways/traffic", True),
+    "annotations are taken up every five minutes": ("sidecars/picked-up", False),
+    "a conf of istiod or of a gateway carries no cluster_name_k8s": ("istiod/cluster-tag", False),
     "pod metrics are off unless asked for": ("kubernetes/pod-metrics", False),
     "the runtime's socket is elsewhere": ("container/fed", True),
     "container is not among the default inputs": ("container/enabled", True),

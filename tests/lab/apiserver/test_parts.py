@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import copy
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui.lab.apiserver import bodies, labels, schema
+from tui.lab.apiserver import bodies, labels, resources, schema
 from tui.lab.apiserver.call import read_call
 from tui.lab.apiserver.cells import duration
 from tui.lab.apiserver.errors import ApiError
+from tui.lab.apiserver.fieldset import FieldSet, from_json, path
 from tui.lab.apiserver.goyaml import dump
 from tui.lab.apiserver.jsonpatch import PatchFailedError, json_patch, merge_patch
 from tui.lab.apiserver.quantities import canonical_quantity
 from tui.lab.apiserver.reads import make_token, read_token
 from tui.lab.apiserver.selectors import parse_fields
 from tui.lab.apiserver.smp import strategic_merge
+from tui.lab.apiserver.store import Store
+from tui.lab.apiserver.watch import Watch
 
 
 @pytest.mark.parametrize(
@@ -75,9 +80,9 @@ def test_field_selectors() -> None:
 
 
 @settings(deadline=None)
-@given(st.integers(1, 10**9), st.text(max_size=30))
+@given(st.integers(1, 10**9), st.text(max_size=30).filter(lambda text: ".." not in text.split("/")))
 def test_continue_tokens_are_read_back(revision: int, start: str) -> None:
-    assert read_token(make_token(revision, start)) == (start, revision)
+    assert read_token(make_token(revision, f"/{start}")) == (f"/{start}", revision)
 
 
 def test_json_patch_liberties() -> None:
@@ -189,3 +194,49 @@ def test_durations(seconds: int, shown: str) -> None:
 def test_requests_taken_apart(method: str, path: str, query: str, expected: tuple[str, ...]) -> None:
     call = read_call(method, path, query, {})
     assert (call.verb, call.namespace, call.resource, call.name, call.subresource) == expected
+
+
+def test_field_sets_are_written_as_they_are_now() -> None:
+    fields = FieldSet()
+    fields.insert(path("spec", "paused"))
+    assert fields.to_json() == {"f:spec": {"f:paused": {}}}
+    fields.insert(path("spec", "replicas"))
+    fields.insert((("f", "spec"), ("k", (("containerPort", 80), ("protocol", 'T"CP')))))
+    written = {"f:spec": {"f:paused": {}, "f:replicas": {}, 'k:{"containerPort":80,"protocol":"T\\"CP"}': {}}}
+    assert fields.to_json() == written
+    assert from_json(written).to_json() == written
+
+
+def test_what_was_decoded_before_is_taken_over() -> None:
+    pod = schema.type_of("Pod")
+    old = schema.decode(pod, {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    before = copy.deepcopy(old)
+    unknown: list[str] = []
+    patched = {**old, "status": {"phase": "Running", "nothing": 1}}
+    found = schema.decode(pod, patched, unknown, {"spec": old["spec"]})
+    assert unknown == ["status.nothing"]
+    assert found["spec"] is old["spec"]
+    assert found == {**old, "status": {**old["status"], "phase": "Running"}}
+    assert list(found) == list(schema.decode(pod, {**old, "status": {"phase": "Running"}}))
+    assert old == before
+
+
+async def test_a_watch_ends_although_news_comes_while_it_is_cancelled() -> None:
+    store, maps = Store(), resources.of_kind("v1", "ConfigMap")
+    assert maps is not None
+    seen: list[str] = []
+
+    async def follow(watch: Watch) -> None:
+        async for event in watch.events():
+            seen.append(event["object"]["metadata"]["name"])
+
+    call = read_call("GET", "/api/v1/configmaps", "watch=1", {})
+    task = asyncio.create_task(follow(Watch(store, call, maps, asyncio.Event())))
+    store.put("configmaps", {"metadata": {"name": "first", "namespace": "a"}})
+    while not seen:
+        await asyncio.sleep(0)
+    store.put("configmaps", {"metadata": {"name": "second", "namespace": "a"}})
+    task.cancel()
+    done, _pending = await asyncio.wait({task}, timeout=5)
+    assert done
+    assert task.cancelled()

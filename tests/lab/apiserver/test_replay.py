@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.lab.apiserver.conftest import ADMIN, Authority
 from tests.lab.apiserver.replay import DATA, DifferentError, Replayer
+from tui.lab.apiserver import watch
 
 FILES = sorted(path.name for path in DATA.glob("[0-9]*.json"))
 SCENARIOS, EXCHANGES = 40, 839
@@ -43,6 +45,13 @@ def credentials(authority: Authority, tmp_path_factory: pytest.TempPathFactory) 
     return {**found, "anonymous": None, "badtoken": None, "badjwt": None}
 
 
+@pytest.fixture
+def brief_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded watches stay open for seconds in which nothing happens any more."""
+    monkeypatch.setattr(watch, "SECOND", 0.4)
+
+
+@pytest.mark.usefixtures("brief_watches")
 @pytest.mark.parametrize("name", FILES)
 async def test_replay(
     name: str, make_server, authority: Authority, credentials: dict[str, tuple[Path, Path] | None]
@@ -74,3 +83,41 @@ async def test_replay(
                 if expected is not None:
                     problems.append(f"step {step} is equal now: take it off the list")
     assert not problems, f"{len(problems)} of {len(recording['steps'])} steps differ\n" + "\n".join(problems)
+
+
+ROLLOUTS = DATA / "kubectl-rollouts.json"
+DAEMON_SET = "/apis/apps/v1/namespaces/datakit/daemonsets/datakit"
+
+
+async def test_kubectl_applies_while_a_controller_works(make_server, authority: Authority) -> None:
+    """01f: what kubectl wrote. The recorded DaemonSet controller is played: its statuses are written as they came.
+
+    What kubectl asked before each write (discovery, schemas) is the other files' matter.
+    """
+    recording = json.loads(ROLLOUTS.read_text(encoding="utf-8"))["01f"]
+    server = make_server()
+    url = await server.start()
+    connector = aiohttp.TCPConnector(ssl=authority.context(authority.issue(*ADMIN)))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(server.stop)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        replayer = Replayer(url, {"admin": session})
+
+        async def control(status: dict[str, Any]) -> None:
+            """The controller's part: a status that is not there yet."""
+            async with session.get(url + DAEMON_SET) as found:
+                item = await found.json()
+            if item["status"] == status:
+                return
+            agent = {"User-Agent": "kube-controller-manager/v1.36.2"}
+            async with session.put(f"{url}{DAEMON_SET}/status", json={**item, "status": status}, headers=agent) as put:
+                assert put.status == 200
+
+        compared = 0
+        for exchange in [*recording["setup"], *recording["steps"]]:
+            body = exchange["response"]["body"]
+            if exchange["request"]["method"] != "POST" and body["kind"] == "DaemonSet":
+                await control(body["status"])
+            await replayer.exchange(exchange)
+            compared += 1
+        assert compared == 19

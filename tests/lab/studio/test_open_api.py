@@ -10,6 +10,7 @@ import pytest
 from studio_http import KEY, TOKEN, Http
 
 from tui.lab.studio import StudioServer
+from tui.lab.studio import server as studio_server
 
 UUID = "dsbd_custom_" + "0" * 32
 TEMPLATE: dict[str, Any] = {
@@ -48,6 +49,77 @@ async def test_the_keys_limit_is_twenty_a_minute_with_status_401(tmp_path: Path)
     await server.stop()
     assert [status for status, _ in answers] == [200] * 20 + [401]
     assert answers[-1][1]["errorCode"] == "ft.TriggerApiAkCurrentLimiting"
+
+
+async def test_the_workspaces_limit_counts_all_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred a minute: two keys do not get that far by themselves."""
+    monkeypatch.setattr(studio_server, "PER_WORKSPACE", 30)
+    server = StudioServer(str(tmp_path / "s.sqlite"), KEY, TOKEN, time_scale=1, reader_key="another")
+    async with aiohttp.ClientSession() as session:
+        http = Http(session, await server.start())
+        keys = [KEY] * 18 + ["another"] * 13
+        answers = [await http.api("GET", "const/check_ping", key=key) for key in keys]
+    await server.stop()
+    assert [status for status, _ in answers] == [200] * 30 + [401]
+    assert answers[-1][1]["errorCode"] == "ft.TriggerApiWorkspaceCurrentLimiting"
+
+
+async def test_a_key_of_another_site_is_told_as_a_wrong_one(tmp_path: Path, http: Http) -> None:
+    """No site knows the keys of the others: the answers are the same but for their trace."""
+    other = StudioServer(str(tmp_path / "other.sqlite"), "a key of its own", TOKEN)
+    async with aiohttp.ClientSession() as session:
+        elsewhere = Http(session, await other.start())
+        assert (await elsewhere.api("GET", "workspace/get", key="a key of its own"))[0] == 200
+        answers = [await elsewhere.api("GET", "workspace/get", key=key) for key in (KEY, "nonsense")]
+    await other.stop()
+    told = [{**answer, "traceId": ""} for _, answer in answers]
+    assert told[0] == told[1]
+    assert {status for status, _ in answers} == {401}
+    assert told[0]["errorCode"] == "ft.InvalidAPIKey"
+
+
+async def test_an_answer_that_has_to_be_asked_for_again(studio: StudioServer, http: Http) -> None:
+    studio.faults.add("async")
+    query = {"qtype": "dql", "query": {"q": "M::etcd:(last(up))"}}
+    await http.write("etcd up=1")
+    _, first = await http.api("POST", "df/query_data_v1", {"queries": [query]})
+    (running,) = first["content"]["data"]
+    assert (running["is_running"], running["query_status"], running["series"]) == (True, "running", None)
+    assert running["async_id"]
+    again = {"queries": [{**query, "async_id": running["async_id"]}]}
+    _, second = await http.api("POST", "df/asynchronous/query_data", again)
+    (done,) = second["content"]["data"]
+    assert (done["is_running"], done["async_id"], done["complete"]) == (False, "", False)
+    assert done["series"][0]["values"][0][1] == 1
+
+
+@pytest.mark.parametrize("fault", ["not-json", "redirect"])
+async def test_something_else_answers_in_the_studios_place(studio: StudioServer, http: Http, fault: str) -> None:
+    studio.faults.add(fault)
+    asked = http.session.get(f"{http.url}/api/v1/workspace/get", headers={"DF-API-KEY": KEY}, allow_redirects=False)
+    async with asked as answer:
+        if fault == "redirect":
+            assert (answer.status, answer.headers["Location"]) == (302, "http://elsewhere.invalid/api/v1")
+        else:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+
+
+async def test_an_answer_that_is_lost_was_carried_out(studio: StudioServer, http: Http) -> None:
+    studio.faults.add("lost-answer")
+    with pytest.raises(aiohttp.ClientError):
+        await http.api("POST", "dashboards/create", {"name": "lost", "isPublic": 1})
+    assert [each["name"] for each in (await http.api("GET", "dashboards/list"))[1]["content"]] == ["lost"]
+
+
+async def test_tags_are_told_in_two_forms_and_not_filtered_by(http: Http) -> None:
+    body = {"name": "tagged", "specifyDashboardUUID": UUID, "tagNames": ["mine"]}
+    assert (await http.api("POST", "dashboards/create", body))[0] == 200
+    tag = {"id": "tag_mine", "name": "mine"}
+    assert (await http.api("GET", f"dashboards/{UUID}/get"))[1]["content"]["tag_info"] == {UUID: [tag]}
+    [listed] = (await http.api("GET", "dashboards/list"))[1]["content"]
+    assert listed["tag_info"]["tagInfo"] == [tag]
+    status, answer = await http.api("GET", "dashboards/list", tagNames='["mine"]')
+    assert (status, "tagNames" in answer["message"]) == (400, True)
 
 
 async def test_the_limits_period_is_the_labs_minute(studio: StudioServer, http: Http) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tui.core.checks import certificates, cluster, etcd, inputs, istio, studio
-from tui.core.checks.model import CLUSTER, CONTAINER, INFO, ISTIO, KUBERNETES, REQUIRED, WARNING, Check
+from tui.core.checks import certificates, cluster, etcd, inputs, mesh_ladder, studio
+from tui.core.checks.mesh_facts import PARTS
+from tui.core.checks.model import CLUSTER, CONTAINER, INFO, KUBERNETES, REQUIRED, WARNING, Check
 from tui.i18n import N_
 
 CHECKS: tuple[Check, ...] = (
@@ -61,6 +62,13 @@ CHECKS: tuple[Check, ...] = (
         ("etcd/elected-node",),
     ),
     Check("etcd/cert-dates", REQUIRED, N_("Certificates are valid"), certificates.dates, ("etcd/cert-readable",)),
+    Check(
+        "etcd/cert-renewed",
+        WARNING,
+        N_("DataKit has read the newest"),
+        certificates.renewed,
+        ("etcd/cert-readable",),
+    ),
     Check("etcd/cert-pair", REQUIRED, N_("Certificate and key match"), certificates.pair, ("etcd/cert-readable",)),
     Check("etcd/cert-san", REQUIRED, N_("The server's name is right"), certificates.san, ("etcd/cert-readable",)),
     Check("etcd/cert-ca", WARNING, N_("The server is verified"), certificates.ca, ("conf/mounted",)),
@@ -195,22 +203,5 @@ CHECKS: tuple[Check, ...] = (
         ("studio/key",),
         route=KUBERNETES,
     ),
-    Check("istio/found", INFO, N_("The mesh is known"), istio.found, ("datakit/found",), route=ISTIO),
-    Check("istio/annotations", WARNING, N_("DataKit reads the annotations"), istio.readable, route=ISTIO),
-    Check("istio/twice", WARNING, N_("Nothing is collected twice"), istio.twice, route=ISTIO),
-    Check("istio/collected", REQUIRED, N_("The mesh is collected"), istio.collected, route=ISTIO),
-    Check("istio/traffic", WARNING, N_("Requests pass the sidecars"), istio.traffic, ("istio/collected",), route=ISTIO),
-    *(
-        Check(
-            f"istio/{key.removeprefix('istio-')}",
-            REQUIRED,
-            title,
-            istio.arrives(key),
-            ("studio/key", "istio/collected"),
-            True,
-            route=ISTIO,
-            proof=True,
-        )
-        for key, title in istio.VIEW_TITLES.items()
-    ),
+    *(check for part in PARTS for check in mesh_ladder.ladder(part)),
 )

@@ -115,6 +115,44 @@ def expiries(facts: Facts) -> tuple[Expiry, ...]:
     return tuple(Expiry(facts.cluster.context, node, path, ends) for (node, path), ends in sorted(found.items()))
 
 
+def renewed(facts: Facts) -> Finding:
+    """DataKit runs with the files as they are now: it reads them once, when the input starts.
+
+    Told by the time of the file, not by notBefore: kubeadm gives what it renews the notBefore of its authority. What
+    the agent really holds cannot be asked; a file that was only touched looks like one with another certificate.
+    """
+    nothing = _no_certificates(facts)
+    if nothing:
+        return nothing
+    stale, known = [], False
+    for pod, _found, seen in _each_certificate(facts):
+        started = facts.started_s(pod)
+        for file in (seen.ca, seen.cert):
+            if started is None or file.changed_s is None:
+                continue
+            known = True
+            if file.changed_s > started + 1.0:  # both are whole seconds
+                day = f"{datetime.fromtimestamp(file.changed_s, UTC):%Y-%m-%d %H:%M:%S}"
+                stale.append(f"{pod.node}: {file.path} {day}")
+    if stale:
+        return failed(
+            _("written after DataKit started: {files}").format(files=names(stale)),
+            looked_at=_("the files' times, and when the containers started"),
+            causes=(
+                _("DataKit reads certificates once: it goes on with the old ones until they expire, and fails then."),
+            ),
+            object=stale[0].split(":")[0],
+            remedy=_("Restart the DataKit pods."),
+            command=(
+                f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} "
+                f"rollout restart daemonset/{facts.datakit.name}"
+            ),
+        )
+    if not known:
+        return not_needed(_("The files' times are not known."))
+    return passed(_("older than DataKit's containers"))
+
+
 def pair(facts: Facts) -> Finding:
     """Certificate and key belong together, and may be used by a client."""
     nothing = _no_certificates(facts)

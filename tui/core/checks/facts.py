@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TypeVar
 
 from tui.core import query
+from tui.core.checks.arrivals import Arrivals, newest_ms
+from tui.core.checks.shared import Shared
 from tui.core.durations import exact
-from tui.core.errors import NotFoundError
+from tui.core.errors import ForbiddenError, NotFoundError
 from tui.core.mounts import MountedConf, mounted_confs
 from tui.core.ports import (
     CONFIG_MAP,
     DAEMON_SET,
+    POD,
     Agent,
     AgentInputs,
     Backend,
@@ -36,6 +40,7 @@ from tui.core.survey import (
     exec_rights,
     find_datakit,
     host_cluster_name,
+    selector,
     survey,
     tag_list,
 )
@@ -135,6 +140,8 @@ class Facts:
         self._kept: dict[str, object] = {}
         self._first: dict[str, float] = {}
         self.in_studio = InStudio()
+        self.shared = Shared()
+        self.arrivals = Arrivals()
 
     def fork(self) -> Facts:
         """Facts of a route that is looked at beside others: what was read stays, what is read anew is its own.
@@ -154,6 +161,8 @@ class Facts:
         made._kept = dict(self._kept)
         made._first = self._first
         made.in_studio = self.in_studio
+        made.shared = self.shared
+        made.arrivals = self.arrivals
         return made
 
     def grew(self, name: str, value: float) -> bool:
@@ -321,6 +330,26 @@ class Facts:
         nodes = self.survey.etcd_nodes
         return [pod for pod in self.ready_pods if pod.node in nodes] if nodes else self.ready_pods
 
+    def started_s(self, pod: AgentPod) -> float | None:
+        """When DataKit's container in a pod started, in unix seconds; None where it does not run, or it is gone."""
+
+        def read() -> float | None:
+            space = self.datakit.namespace
+            try:
+                live = self.cluster.get(POD, space, pod.name)
+            except NotFoundError:
+                return None
+            except ForbiddenError:  # the least Role may list
+                labels = selector(self.datakit.object)
+                found = self.once("whole pods", lambda: self.cluster.list(POD, space, labels=labels))
+                live = next((one for one in found if one["metadata"]["name"] == pod.name), {})
+            states = live.get("status", {}).get("containerStatuses") or ()
+            own = [one.get("state", {}) for one in states if one.get("name") == self.datakit.container]
+            stamp = own[0].get("running", {}).get("startedAt", "") if own else ""
+            return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp() if stamp else None
+
+        return self.once(f"started {pod.name}", read)
+
     def certificates(self, pod: AgentPod, found: PromInput, url: str) -> NodeCertificates:
         """What the node of `pod` has of the files that this input names, and whether etcd accepts them."""
         tls = found.tls
@@ -384,11 +413,14 @@ class Facts:
             return []
         now = self.now()
         by = ("host", "instance", CLUSTER_TAG)
-        return self.studio.query(
+        answers = self.studio.query(
             [query.newest(measurement, name, by=by) for measurement, name in names],
             start_ms=int((now - self.window_s) * 1000),
             end_ms=int((now + 60) * 1000),
         )
+        for (measurement, _name), answer in zip(names, answers, strict=True):
+            self.arrivals.look(measurement, answer, self.now())
+        return answers
 
     def arrived(self, probe: Probe) -> list[Series]:
         """The newest point of each series of one of PROBES; the studio is asked for all of them in one request.
@@ -399,6 +431,7 @@ class Facts:
             return []
         limit = (self.now() - self.arrival_s) * 1000
         answer = self.in_studio.of(probe, self.studio, self.now(), self.cluster.time_scale)
+        self.arrivals.look(probe.measurement, answer, self.now())
         return [series for series in answer if newest_ms(series) >= limit]
 
     @property
@@ -441,11 +474,6 @@ class Facts:
 def first(paths: tuple[str, ...]) -> str:
     """The first of the CA files, "" where none is named; curl takes one, and etcd's CA is one file."""
     return paths[0] if paths else ""
-
-
-def newest_ms(series: Series) -> float:
-    """The time of the newest row, 0 where rows carry none."""
-    return max((row[0] for row in series.rows if row and row[0] is not None), default=0.0)
 
 
 def about_etcd(found: PromInput) -> bool:

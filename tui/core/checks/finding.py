@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 class Finding:
     """The outcome of one look; texts are translated.
 
-    `needed` is False where a skip takes nothing from the proof; `blocked_by` is the check that a skip goes back to.
+    `needed` is False where a skip takes nothing from the proof, nor a warning; `blocked_by` is the check that a skip
+    goes back to.
     A pending one is due in `due_s` seconds: where a run ends before, it is no failure.
     """
 

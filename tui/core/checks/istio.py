@@ -1,72 +1,106 @@
-"""Checks of the mesh: what collects it, when that is taken up, whether requests pass, and what the four views have.
+"""The ladder of each part of the mesh (istiod, gateways, sidecars): the same rungs for all, each about one part.
 
 What this tool set up is required to arrive. What somebody else set up is looked at all the same, and only warned of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-
 from tui.core import views
-from tui.core.checks.cluster import names
+from tui.core.checks.cluster import names, no_exec
 from tui.core.checks.facts import Facts
-from tui.core.checks.finding import Finding, failed, not_needed, passed, pending, skipped
-from tui.core.checks.mesh_facts import MeshFacts, needs
-from tui.core.checks.studio import no_studio
+from tui.core.checks.finding import Finding, failed, not_needed, passed, pending
+from tui.core.checks.inputs import INPUT, enabled
+from tui.core.checks.mesh_facts import ANY, PARTS, MeshFacts, PartFacts, feeds
+from tui.core.checks.mesh_traffic import request
 from tui.core.durations import exact
-from tui.core.mesh import Target
-from tui.i18n import N_, _, language, ngettext
+from tui.core.errors import WizardError
+from tui.core.istio_conf import MEASUREMENT, conf_key
+from tui.core.istio_cost import VIEWS
+from tui.core.parallel import each
+from tui.core.prom.settings import PromInput
+from tui.core.survey import AgentPod
+from tui.i18n import _, language, ngettext
 
 _NAMED = 4
 
 
-def _mesh(facts: Facts) -> MeshFacts:
-    return facts.once("mesh facts", lambda: MeshFacts(facts))
-
-
-def _required(facts: Facts, finding: Finding) -> Finding:
-    """The finding as it is where we set the collection up; else a warning, which the verdict does not count."""
-    if _mesh(facts).ours:
-        return finding
-    status = "warn" if finding.status in ("fail", "pending") else finding.status
-    return replace(finding, status=status, needed=False)
-
-
-def found(facts: Facts) -> Finding:
-    """What the mesh consists of."""
-    mesh = _mesh(facts).mesh
-    text = _("Istio {version}: istiod ×{control}, gateways ×{gateways}, sidecars ×{n}").format(
+def found(_facts: Facts, part: PartFacts) -> Finding:
+    """What there is of this part."""
+    mesh, targets = part.whole.mesh, part.targets
+    ready = sum(one.ready for one in targets)
+    text = {
+        "istiod": _("Istio {version}, {ready} of {pods} pods ready"),
+        "gateways": _("{n} gateways, {ready} of {pods} pods ready"),
+        "sidecars": _("{n} workloads, {ready} of {pods} sidecars ready"),
+    }[part.part.key].format(
         version=mesh.version or "?",
-        control=sum(one.replicas for one in mesh.control),
-        gateways=len(mesh.gateways),
-        n=mesh.sidecars,
+        n=len(targets),
+        ready=ready,
+        pods=sum(len(one.proxies) for one in targets),
     )
-    if mesh.notes:
+    if mesh.notes and part.part is PARTS[0]:  # told once
         return failed(text, causes=mesh.notes, remedy=_("`datakit-wizard rbac` prints the rights that looking needs."))
-    return passed(text, object=names([one.key for one in mesh.control]))
+    return passed(text, object=names([one.key for one in targets]))
 
 
-def readable(facts: Facts) -> Finding:
-    """No annotation is one that DataKit ignores without a word."""
-    broken = [one for one in _mesh(facts).mesh.targets if one.annotation and one.annotation.problem]
-    if not broken:
-        return passed(_("DataKit reads every annotation of the mesh"))
-    first = broken[0]
-    assert first.annotation is not None
+def readable(_facts: Facts, part: PartFacts) -> Finding:
+    """No annotation or conf is one that DataKit ignores without a word."""
+    broken = [one for one in part.targets if one.annotation and one.annotation.problem]
+    said = [f"{one.title}: {one.annotation.problem}" for one in broken if one.annotation]
+    where = [one.key for one in broken]
+    keys = {conf_key(one) for one in part.targets} if part.part.key != "sidecars" else set()
+    for conf in part.whole.confs:
+        loaded = part.whole.facts.load(conf.text) if conf.text else None
+        if conf.key in keys and (loaded is None or not loaded.inputs):
+            problem = loaded.error if loaded else _("the key is missing, but mounted")
+            said.append(f"ConfigMap {part.whole.datakit.namespace}/{conf.config_map}, {conf.key}: {problem}")
+            where.append(conf.key)
+    if not said:
+        return passed(_("DataKit reads all that is written for it"))
     return failed(
-        ngettext(
-            "DataKit ignores the annotation of {titles}", "DataKit ignores the annotations of {titles}", len(broken)
-        ).format(titles=names([one.key for one in broken])),
-        causes=tuple(f"{one.title}: {one.annotation.problem}" for one in broken if one.annotation),
-        object=first.title,
+        _("DataKit ignores what is written on {names}").format(names=names(where)),
+        causes=tuple(said),
+        object=said[0].partition(": ")[0],
         remedy=_("Name them in [istio] workloads and replace: a sound one takes their place."),
+        command=apply(part.whole.facts, edited=True),
     )
 
 
-def twice(facts: Facts) -> Finding:
+def declared(_facts: Facts, part: PartFacts) -> Finding:
+    """Something is to collect this part: an annotation, or a conf."""
+    there = [one for one in part.targets if one.collected]
+    lacking = [one for one in part.targets if not one.collected]
+    remedy = _("Name it in [istio] workloads, or pick it in the step Istio.")
+    if not there:
+        broken = [one.key for one in part.targets if one.annotation and one.annotation.problem]
+        causes = {
+            "istiod": (_("The tutorial's first two parts set up neither istiod nor gateways."),),
+            "gateways": (_("The tutorial's first two parts set up neither istiod nor gateways."),),
+            "sidecars": (_("No pod has an annotation {name}.").format(name="datakit/prom.instances"),),
+        }[part.part.key]
+        if broken:
+            causes = (_("DataKit ignores what is written on {names}").format(names=names(broken)),)
+        return failed(
+            _("nothing collects {names}").format(names=names([one.key for one in lacking])),
+            looked_at=_("annotations, mounted confs, discovery"),
+            object=lacking[0].title,
+            causes=causes,
+            remedy=remedy,
+            command=apply(part.whole.facts),
+        )
+    count = _("{n} of {all} are collected").format(n=len(there), all=len(part.targets))
+    if not lacking:
+        return passed(count)
+    left = count + "; " + _("not: {names}").format(names=names([one.key for one in lacking]))
+    if part.part.key == "istiod":
+        causes = (_("The view Istio Control Plane has no other source."),)
+        return failed(left, object=lacking[0].title, causes=causes, remedy=remedy, command=apply(part.whole.facts))
+    return passed(left)  # which gateways and workloads are worth their series is for people to say
+
+
+def twice(_facts: Facts, part: PartFacts) -> Finding:
     """Nothing is collected twice: that doubles every rate."""
-    doubled = [one for one in _mesh(facts).mesh.targets if len({c.where for c in one.collected}) > 1]
+    doubled = [one for one in part.targets if len({c.where for c in one.collected}) > 1]
     if not doubled:
         return passed(_("each target has one collector at most"))
     return failed(
@@ -77,113 +111,211 @@ def twice(facts: Facts) -> Finding:
     )
 
 
-def collected(facts: Facts) -> Finding:
-    """Something of the mesh is collected: istiod, and pods with a sidecar."""
-    whole = _mesh(facts)
-    if not whole.sources:
-        found = failed(
-            _("nothing of the mesh is collected"),
-            causes=(_("The tutorial's first two parts set up neither istiod nor gateways."),),
-            remedy=_("Choose a preset and workloads in the step Istio, or in [istio] of the answers."),
+def picked_up(facts: Facts, part: PartFacts) -> Finding:
+    """DataKit has taken it up: a conf is loaded in the pods, an annotation is due every five minutes."""
+    paths = sorted({one.path for one in part.sources if one.path})
+    if paths and not part.whole.may_exec:
+        return no_exec(facts)
+    pods = facts.asked_pods if paths else []
+    bad = []
+    for pod, answer in zip(pods, each(pods, facts.inputs_of), strict=True):
+        if isinstance(answer, WizardError):
+            bad.append(f"{pod.name}: {answer.what}")
+            continue
+        bad += [f"{pod.name}: {path}" for path in paths if answer.loaded.get(path) != 1]
+    if bad:
+        return pending(
+            _("not loaded in {pods}").format(pods=names(bad)),
+            object=paths[0],
+            causes=(*bad[:_NAMED], _("A subPath mount never follows a change of its ConfigMap.")),
+            remedy=_("Restart the DataKit pods."),
+            command=(
+                f"kubectl --context {facts.cluster.context} -n {facts.datakit.namespace} "
+                f"rollout restart daemonset/{facts.datakit.name}"
+            ),
         )
-        return _required(facts, found)
-    titles = dict.fromkeys(one.target.title for one in whole.sources)
-    lacking = [one for one in whole.mesh.control if one.title not in titles]
-    if lacking:
-        found = failed(
-            _("{names} is not collected").format(names=names([one.key for one in lacking])),
-            object=lacking[0].title,
-            causes=(_("The view Istio Control Plane has no other source."),),
-            remedy=_("Name it in [istio] workloads, or pick it in the step Istio."),
-            status="warn",
+    annotated = [one for one in part.sources if one.by == "annotation"]
+    if annotated and not enabled(facts):
+        return failed(
+            _("DataKit's input {name} is off: it reads the annotations").format(name=INPUT),
+            object=f"DaemonSet {facts.datakit.namespace}/{facts.datakit.name}",
+            causes=(_("container/enabled tells more."),),
+            remedy=_("Add {name} to {env} of the DaemonSet.").format(name=INPUT, env="ENV_DEFAULT_ENABLED_INPUTS"),
         )
-        return found
-    return passed(ngettext("{n} target is collected", "{n} targets are collected", len(titles)).format(n=len(titles)))
+    due = part.due_s()
+    if annotated and due > 0 and _silent(part):
+        return pending(
+            _("DataKit takes annotations up every 5 minutes: at the latest in {time}").format(time=exact(round(due))),
+            object=annotated[0].target.title,
+            causes=(_("It reads them when it lists objects, and begins an interval later."),),
+            due_s=due,
+        )
+    return passed(_("taken up"))
 
 
-def _not_yet(facts: Facts) -> str:
-    """When annotations are taken up, in words; "" once it is past."""
-    due = _mesh(facts).due_s()
-    if due <= 0:
-        return ""
-    return _("DataKit takes annotations up every 5 minutes: at the latest in {time}").format(time=exact(round(due)))
+def answers(facts: Facts, part: PartFacts) -> Finding:
+    """The targets answer DataKit's nodes with metrics."""
+    made = part.scrapes
+    if made is None:
+        return no_exec(facts)
+    if not made:
+        return pending(
+            _("no pod is ready on a node with DataKit"),
+            object=part.sources[0].target.title,
+            remedy=_("Look at the pods that are not ready, and at their events."),
+        )
+    bad = []
+    for target, proxy, scrape in made:
+        where = f"{target.title}: {part.part.url(proxy.ip)}: "
+        if scrape.body is None:
+            bad.append(where + scrape.error)
+        elif scrape.status != 200:
+            bad.append(where + f"HTTP {scrape.status}")
+        elif not scrape.body.strip():
+            bad.append(where + _("the answer is empty"))
+    if bad:
+        return pending(
+            _("no metrics from {urls}").format(urls=names(bad)),
+            causes=tuple(bad),
+            object=bad[0].partition(":")[0],
+            remedy=_("Look whether the port is open to the node: a NetworkPolicy, or prometheus merge switched off."),
+        )
+    return passed(ngettext("{n} address answers", "{n} addresses answer", len(made)).format(n=len(made)))
 
 
-def traffic(facts: Facts) -> Finding:
-    """Requests pass the sidecars: without any there is nothing to see, however well it is collected."""
-    whole = _mesh(facts)
-    at_hand = whole.at_hand
-    if at_hand is None:
-        return not_needed(_("no sidecar could be scraped from DataKit's pods"))
-    if "istio_requests_total" in set().union(*at_hand.values()):
-        return passed(_("sidecars have seen requests"))
+def kept(_facts: Facts, part: PartFacts) -> Finding:
+    """The filters keep something that the four views know."""
+    count = sum(len(found) for found in part.promised.values())
+    panels = len(part.all_panels)
+    text = _("{fields} fields, {panels} panels of the four views").format(fields=count, panels=panels)
+    if count and panels:
+        return passed(text)
     return failed(
-        _("no traffic yet: no sidecar has seen a request"),
-        causes=(_("It is collected, but there is nothing to show: sidecars count requests once one has passed."),),
+        _("the filters drop everything") if not count else text,
+        looked_at=_("the bundled scrape of Istio 1.13"),
+        object=part.sources[0].target.title,
+        causes=(_("The views' fields have other names than this gives them."),) if count else (),
+        remedy=preset(),
+        command=apply(part.whole.facts, edited=not part.ours),
+    )
+
+
+def histograms(_facts: Facts, part: PartFacts) -> Finding:
+    """Histograms pass the filter: without them every panel of latencies and sizes is empty."""
+    could = _buckets(part, PromInput(measurement_name=MEASUREMENT, urls=(ANY,)))
+    kept_of: dict[str, set[str]] = {}
+    for one in part.sources:
+        buckets = (_buckets(part, settings) for settings in one.settings)
+        kept_of.setdefault(one.target.title, set()).update(*buckets)
+    without = [one for one in part.targets if not kept_of.get(one.title, could)]
+    if not without:
+        every = set().union(*kept_of.values())
+        return passed(_("{n} of {all} histograms pass").format(n=len(every & could), all=len(could)))
+    lacking = [
+        views.translation(panel.title, language())
+        for key in VIEWS
+        for panel in views.view(key).panels
+        if panel.histogram and feeds(part.part, panel)
+    ]
+    return failed(
+        _("no histogram is kept of {names}").format(names=names([one.key for one in without])),
+        object=without[0].title,
+        causes=(
+            _("metric_types has no histogram, or metric_name_filter names _bucket, which is no family's name."),
+            _("Empty, for want of histograms: {panels}").format(panels=names(lacking)),
+        ),
+        remedy=preset(),
+        command=apply(part.whole.facts, edited=not part.ours),
+    )
+
+
+def _buckets(part: PartFacts, settings: PromInput) -> set[str]:
+    """The fields that hold buckets, of the bundled sample."""
+    return {name for found in part.of_sample(settings).values() for name in found if name.endswith("_bucket")}
+
+
+def traffic(facts: Facts, part: PartFacts) -> Finding:
+    """Requests pass: without any there is nothing to see, however well it is collected."""
+    at_hand = part.at_hand
+    if at_hand is None:
+        return not_needed(_("none could be scraped from DataKit's pods"))
+    if "istio_requests_total" not in set().union(*part.promised.values()):
+        return not_needed(_("requests are not among what is collected"))
+    if "istio_requests_total" in set().union(*at_hand.values()):
+        return passed(_("requests have passed"))
+    return failed(
+        _("no traffic yet: no gateway has seen a request")
+        if part.part.key == "gateways"
+        else _("no traffic yet: no sidecar has seen a request"),
+        causes=(_("It is collected, but there is nothing to show: Envoy counts requests once one has passed."),),
+        object=part.sources[0].target.title,
         remedy=_("Send a request to a service of the mesh."),
-        command=request(whole.mesh.workloads, facts.cluster.context),
+        command=request(part.whole.mesh, facts.cluster.context, gateway=part.part.key == "gateways"),
     )
 
 
-def request(workloads: tuple[Target, ...], context: str) -> str:
-    """A command that sends a request through the mesh; of Bookinfo the page that reaches all of its services."""
-    page = next((one for one in workloads if one.name.startswith("productpage")), None)
-    sender = next((one for one in workloads if page and one.namespace == page.namespace and one.ready), None)
-    if page is None or sender is None:
-        return ""
-    container = (sender.object or {}).get("spec", {}).get("template", {}).get("spec", {}).get("containers", [{}])
-    name = container[0].get("name", "app") if container else "app"
+def fed(facts: Facts, part: PartFacts) -> Finding:
+    """DataKit's agents hand its points on."""
+    if not part.whole.may_exec:
+        return no_exec(facts)
+    silent = _silent(part)
+    if silent:
+        due = part.due_s()
+        return pending(
+            _("no points of {names}").format(names=names(silent)),
+            causes=(
+                _("Points that are all dropped, a scrape that fails, and one that has not begun look alike here."),
+            ),
+            object=silent[0],
+            remedy=_("Look at DataKit's log inside the container."),
+            due_s=due,
+        )
+    return passed(_("all that is collected"))
+
+
+def _silent(part: PartFacts) -> list[str]:
+    """The targets of which no agent has fed anything since it started; all, where agents may not be asked.
+
+    An annotation is served by the agent on the pod's node, a conf by one of them all. Discovery feeds under names that
+    tell nothing of the target.
+    """
+    whole = part.whole
+    if not whole.may_exec:
+        return [one.target.title for one in part.sources if one.by == "annotation"]
+    silent = []
+    for one in part.sources:
+        fed_as = {found.feed_name for found in one.inputs()}
+        if one.by == "annotation":
+            agents = whole.agents(proxy.node for proxy in one.target.proxies if proxy.ready)
+        elif one.by == "conf":
+            agents = whole.facts.ready_pods
+        else:
+            continue
+        if agents and not _some(whole, agents, fed_as, every=one.by == "annotation"):
+            silent.append(one.target.title)
+    return list(dict.fromkeys(silent))
+
+
+def _some(whole: MeshFacts, agents: list[AgentPod], fed_as: set[str], *, every: bool) -> bool:
+    """Whether one of these agents has fed something under one of these names, or every one."""
+    answers_ = each(agents, whole.feeds)
+    told = [
+        not isinstance(one, WizardError) and any(feed.points for name, feed in one.items() if name in fed_as)
+        for one in answers_
+    ]
+    return all(told) if every else any(told)
+
+
+def preset() -> str:
+    """What to do where a filter is the trouble."""
+    told = _("Use a preset of [istio]: {names}. What others wrote is replaced where [istio] replace names it.")
+    return told.format(names="lean, full")
+
+
+def apply(facts: Facts, *, edited: bool = False) -> str:
+    """The commands that set the mesh up as this tool proposes; `edited` where what others wrote is to be replaced."""
+    by_hand = "${EDITOR:-vi} answers.toml && " if edited else ""
     return (
-        f"kubectl --context {context} -n {page.namespace} exec deploy/{sender.name} -c {name} -- \\\n"
-        "  curl -sS http://productpage:9080/productpage"
+        f"datakit-wizard answers --context {facts.cluster.context} > answers.toml && {by_hand}"
+        "datakit-wizard apply -f answers.toml --no-views"
     )
-
-
-def arrives(key: str) -> Callable[[Facts], Finding]:
-    """The check that every panel which the collection promises for a view has fresh data."""
-
-    def look(facts: Facts) -> Finding:
-        if facts.studio is None:
-            return _required(facts, no_studio(facts))
-        whole = _mesh(facts)
-        panels = whole.panels(key)
-        looked_at = views.view(key).title(language())
-        if not panels:
-            found = failed(_("what is collected fills none of its panels"), looked_at=looked_at)
-            return _required(facts, found)
-        lacking = [panel for panel in panels if any(need not in whole.arrived for need in needs(panel))]
-        count = _("{n} of {all} panels have data").format(n=len(panels) - len(lacking), all=len(panels))
-        if not lacking:
-            return passed(count, looked_at=looked_at)
-        absent = sorted({need[1] for panel in lacking for need in needs(panel) if need not in whole.arrived})
-        at_hand = whole.at_hand
-        there = set().union(*at_hand.values()) if at_hand is not None else set(absent)
-        waiting = [name for name in absent if name in there]
-        if not waiting:
-            return _required(facts, _idle(facts, key, count, len(lacking) == len(panels), absent))
-        not_yet = _not_yet(facts)
-        text = f"{count}, {not_yet}" if not_yet else count
-        causes = (_("not arrived: {names}").format(names=names(waiting[:_NAMED])),)
-        remedy = _("The checks before this one name the broken hop; DataKit's log names a scrape that fails.")
-        due = whole.due_s()
-        return _required(facts, pending(text, looked_at=looked_at, causes=causes, remedy=remedy, due_s=due))
-
-    return look
-
-
-def _idle(facts: Facts, key: str, count: str, nothing: bool, absent: list[str]) -> Finding:
-    """All that the targets have now arrives; for the rest nothing has happened yet that they would report."""
-    if nothing or "istio_requests_total" in absent:
-        because = _("{count}: no traffic yet").format(count=count)
-        command = request(_mesh(facts).mesh.workloads, facts.cluster.context)
-        return skipped(because, remedy=_("Send a request to a service of the mesh."), command=command)
-    why = _("{count}; for the others nothing has happened yet ({names})")
-    return passed(why.format(count=count, names=names(absent[:_NAMED])), looked_at=views.view(key).title(language()))
-
-
-VIEW_TITLES = {
-    "istio-mesh": N_("The view Istio Mesh has data"),
-    "istio-control-plane": N_("The view Istio Control Plane has data"),
-    "istio-service": N_("The view Istio Service has data"),
-    "istio-workload": N_("The view Istio Workload has data"),
-}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tui.core.checks.arrivals import Arrival
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding
 
@@ -12,7 +13,8 @@ REQUIRED, WARNING, INFO = "required", "warning", "info"
 
 
 # The ways that data takes to the studio; what all of them share is of the route "cluster".
-CLUSTER, ETCD, CONTAINER, KUBERNETES, ISTIO = "cluster", "etcd", "container", "kubernetes", "istio"
+CLUSTER, ETCD, CONTAINER, KUBERNETES = "cluster", "etcd", "container", "kubernetes"
+MESH = ISTIOD, GATEWAYS, SIDECARS = "istiod", "gateways", "sidecars"  # the parts of an Istio mesh
 
 
 # Where one of these fails first, nothing can be looked at: exit status 3.
@@ -71,7 +73,8 @@ class Result:
 class Course:
     """How one field of one series went: (unix ms, value) in order of time. `member` tells the series apart.
 
-    It is collected every `interval_s` seconds.
+    It is collected every `interval_s` seconds. `fed_s` is when the agent last handed points of its input on, None where
+    that could not be asked; `arrival` is when the run first saw the newest scrape.
     """
 
     context: str
@@ -80,6 +83,8 @@ class Course:
     member: str
     points: tuple[tuple[float, float], ...]
     interval_s: float = 60.0
+    fed_s: float | None = None
+    arrival: Arrival | None = None
 
     @property
     def newest_s(self) -> float:
@@ -152,9 +157,13 @@ class Report:
 
 @dataclass
 class Samples:
-    """Values as they arrive, for a plot: field -> member -> [(unix ms, value)], in order of time."""
+    """Values as they arrive, for a plot: field -> member -> [(unix ms, value)], in order of time.
+
+    `delays` are the seconds that a member's newest scrape took until it could be queried, where it was seen to come.
+    """
 
     series: dict[str, dict[str, list[tuple[float, float]]]] = field(default_factory=dict)
+    delays: dict[str, float] = field(default_factory=dict)
 
     def add(self, values: Mapping[tuple[str, str], tuple[float, float]]) -> bool:
         """Add one reading by (field, member); an unchanged time is not a new value. True if any was new."""

@@ -7,12 +7,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tui.core import datakit_settings, query, view_fill
+from tui.core.checks.arrivals import newest_ms
 from tui.core.checks.catalogue import CHECKS
 from tui.core.checks.cluster import names
 from tui.core.checks.etcd import apply_command, conf_fields
-from tui.core.checks.facts import Facts, newest_ms
+from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, passed
-from tui.core.checks.model import CLUSTER, CONTAINER, ETCD, KUBERNETES, REQUIRED, WARNING, Check, Report, Result
+from tui.core.checks.model import (
+    CLUSTER,
+    CONTAINER,
+    ETCD,
+    ISTIOD,
+    KUBERNETES,
+    REQUIRED,
+    SIDECARS,
+    WARNING,
+    Check,
+    Report,
+    Result,
+)
 from tui.core.checks.studio import no_studio
 from tui.core.durations import about
 from tui.core.errors import UsageError
@@ -27,7 +40,7 @@ from tui.i18n import N_, _, language, ngettext
 ID = "panel/data"
 PANEL = "panel"
 # Which route feeds a source, by how its name begins; what none of these feeds has the checks that all routes share.
-FEEDS = {"etcd": ETCD, "collector": ETCD, "docker": CONTAINER, "kube": KUBERNETES, "istio": "istio"}
+FEEDS = {"etcd": ETCD, "collector": ETCD, "docker": CONTAINER, "kube": KUBERNETES, "istio": SIDECARS}
 _LOOK_BACK_S = 86400.0
 
 
@@ -55,14 +68,16 @@ def find(view: View, name: str) -> Panel:
 def routes(panel: Panel) -> tuple[str, ...]:
     """The routes that feed a panel, by what it needs."""
     sources = [source.rpartition("::")[2] for source, _field in panel.needs]
-    found = (route for source in sources for start, route in FEEDS.items() if source.startswith(start))
+    found = [route for source in sources for start, route in FEEDS.items() if source.startswith(start)]
+    if ISTIOD in panel.settings:  # it asks for what istiod alone exposes
+        found = [ISTIOD if route == SIDECARS else route for route in found]
     return tuple(dict.fromkeys(found))
 
 
 def checks_for(view: View, panel: Panel) -> tuple[Check, ...]:
     """The checks on the way to a panel: what all routes share and those of its routes, without other views' own."""
     on_the_way = {CLUSTER, *routes(panel)}
-    others = set(KEYS) - {view.key}
+    others = set(KEYS) - {view.key} | (set() if panel.histogram else {"histograms"})
     return tuple(one for one in CHECKS if one.route in on_the_way and one.id.partition("/")[2] not in others)
 
 

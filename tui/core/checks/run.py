@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from tui.core.checks.arrivals import member_of
 from tui.core.checks.catalogue import CHECKS
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, undecided
-from tui.core.checks.model import CLUSTER, INFO, ISTIO, REQUIRED, Check, Report, Result, Samples
+from tui.core.checks.model import CLUSTER, INFO, MESH, REQUIRED, WARNING, Check, Report, Result, Samples
 from tui.core.errors import ForbiddenError, WizardError
 from tui.core.parallel import each
 from tui.i18n import _
@@ -60,8 +61,8 @@ def run(
     shared = walk(facts, {})
     shared.run([check for check in checks if check.route == CLUSTER])
     routes = list(dict.fromkeys(check.route for check in checks if check.route != CLUSTER))
-    if ISTIO in routes and not _has_mesh(facts):
-        routes.remove(ISTIO)
+    if not set(routes).isdisjoint(MESH) and not _has_mesh(facts):
+        routes = [name for name in routes if name not in MESH]
 
     def route(name: str) -> dict[str, Result]:
         one = walk(facts if len(routes) == 1 else facts.fork(), shared.results)
@@ -84,7 +85,7 @@ def run(
 
 def chosen(*, mesh: bool) -> tuple[Check, ...]:
     """The checks that a run makes in a cluster with a mesh, or without."""
-    return tuple(check for check in CHECKS if mesh or check.route != ISTIO)
+    return tuple(check for check in CHECKS if mesh or check.route not in MESH)
 
 
 def _has_mesh(facts: Facts) -> bool:
@@ -201,7 +202,7 @@ def _result(check: Check, finding: Finding, facts: Facts, begun: float) -> Resul
         context=facts.cluster.context,
         route=check.route,
         category=check.category,
-        severity=check.severity if finding.needed else INFO,
+        severity=check.severity if finding.needed else WARNING if finding.status == "warn" else INFO,
         status="warn" if finding.status == "fail" and check.severity != REQUIRED else finding.status,
         title=_(check.title),
         looked_at=finding.looked_at,
@@ -221,9 +222,12 @@ def sample(facts: Facts, samples: Samples) -> bool:
     """Read the newest value of each field that the conf sends, for a plot; True if any is new."""
     names = facts.probes[:8]
     values: dict[tuple[str, str], tuple[float, float]] = {}
-    for (_measurement, name), answer in zip(names, facts.newest_points(names), strict=False):
+    for (measurement, name), answer in zip(names, facts.newest_points(names), strict=False):
         for series in answer:
-            member = series.tags.get("instance") or series.tags.get("host", "")
+            member = member_of(series)
+            arrival = facts.arrivals.of(measurement, member)
+            if arrival is not None and arrival.witnessed:
+                samples.delays[member] = arrival.delay_s
             for row in series.rows:
                 if row[0] is not None and len(row) > 1 and row[1] is not None:
                     values[name, member] = (row[0], row[1])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tui.core import views
+from tui.core.checks.arrivals import newest_ms
 from tui.core.checks.cluster import names
-from tui.core.checks.facts import Facts, newest_ms
+from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, not_needed, passed, pending, skipped
 from tui.core.ports import Series, Studio
 from tui.core.survey import CLUSTER_TAG, host_cluster_name

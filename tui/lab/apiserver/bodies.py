@@ -213,10 +213,10 @@ def decode(call: Call, resource: Resource, found: Obj, duplicates: list[str], op
     return obj
 
 
-def decode_value(resource: Resource, found: Obj, unknown: list[str]) -> Obj:
-    """A JSON object as the server would write it back, defaults filled in."""
+def decode_value(resource: Resource, found: Obj, unknown: list[str], known: Obj | None = None) -> Obj:
+    """A JSON object as the server would write it back, defaults filled in; `known` as for `schema.decode`."""
     assert resource.shape is not None
-    obj = schema.decode(resource.shape, found, unknown)
+    obj = schema.decode(resource.shape, found, unknown, known)
     obj = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
     obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
     meta = found.get("metadata")

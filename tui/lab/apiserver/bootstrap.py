@@ -127,6 +127,9 @@ ROLES: dict[str, list[Obj]] = {
     "system:public-info-viewer": [_paths(["get"], _HEALTH)],
     "system:service-account-issuer-discovery": [_paths(["get"], ["/.well-known", "/.well-known/*"])],
 }  # fmt: skip
+# Made of the roles that bear their label, by the aggregation controller; and which of them is part of which.
+AGGREGATED = ("admin", "edit", "view")
+_ABOVE = {"edit": "admin", "view": "edit"}
 BINDINGS: dict[str, tuple[str, list[str]]] = {
     "cluster-admin": ("cluster-admin", ["system:masters"]),
     "kubeadm:cluster-admins": ("cluster-admin", ["kubeadm:cluster-admins"]),
@@ -146,16 +149,22 @@ def objects() -> list[Obj]:
     labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
     note = {"rbac.authorization.kubernetes.io/autoupdate": "true"}
     for name, rules in ROLES.items():
-        meta = {"name": name, "labels": labels, "annotations": note}
-        out.append({"apiVersion": f"{GROUP}/v1", "kind": "ClusterRole", "metadata": meta, "rules": rules})
-    for name, (role, members) in BINDINGS.items():
+        above = _ABOVE.get(name)
+        told = {**labels, f"{GROUP}/aggregate-to-{above}": "true"} if above else labels
+        meta = {"name": name, "labels": told, "annotations": note}
+        role: Obj = {"apiVersion": f"{GROUP}/v1", "kind": "ClusterRole", "metadata": meta, "rules": rules}
+        if name in AGGREGATED:
+            selected = {"matchLabels": {f"{GROUP}/aggregate-to-{name}": "true"}}
+            role["aggregationRule"] = {"clusterRoleSelectors": [selected]}
+        out.append(role)
+    for name, (bound, members) in BINDINGS.items():
         meta = {"name": name} if name.startswith("kubeadm") else {"name": name, "labels": labels, "annotations": note}
         out.append(
             {
                 "apiVersion": f"{GROUP}/v1",
                 "kind": "ClusterRoleBinding",
                 "metadata": meta,
-                "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": role},
+                "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": bound},
                 "subjects": [{"apiGroup": GROUP, "kind": "Group", "name": member} for member in members],
             }
         )

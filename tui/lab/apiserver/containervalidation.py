@@ -28,8 +28,8 @@ def descending(path: str, where: str) -> list[Invalid]:
     return [invalid(where, path, "must not contain '..'")] if ".." in path.split("/") else []
 
 
-def container(spec: Obj, volumes: set[str], where: str, *, host_network: bool) -> list[Invalid]:
-    """What is wrong with a container; `volumes` are the names of the pod's good ones."""
+def container(spec: Obj, volumes: set[str], where: str, *, host_network: bool, init: bool = False) -> list[Invalid]:
+    """What is wrong with a container; `volumes` are the names of the pod's good ones, `init` tells who runs first."""
     out: list[Invalid] = []
     if not spec["name"]:
         out.append(required(f"{where}.name"))
@@ -53,11 +53,15 @@ def container(spec: Obj, volumes: set[str], where: str, *, host_network: bool) -
         out.append(unsupported(f"{where}.imagePullPolicy", spec["imagePullPolicy"], policies))
     out += resources(spec.get("resources") or {}, f"{where}.resources")
     out += _security(spec.get("securityContext") or {}, f"{where}.securityContext")
+    if init and spec.get("restartPolicy") != "Always":
+        text = "may not be set for init containers without restartPolicy=Always"
+        return out + [forbidden_field(f"{where}.{name}", text) for name in ("lifecycle", *PROBES) if spec.get(name)]
     return out + _lifecycle(spec, where)
 
 
 # -- probes, hooks, rights
 
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _PORT = "must be between 1 and 65535, inclusive"
 _ID = "must be between 0 and 2147483647, inclusive"
@@ -69,7 +73,7 @@ def _lifecycle(spec: Obj, where: str) -> list[Invalid]:
         handler = (spec.get("lifecycle") or {}).get(hook)
         if handler is not None:
             out += _handler(handler, f"{where}.lifecycle.{hook}")
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+    for name in PROBES:
         if spec.get(name) is not None:
             out += _probe(spec[name], f"{where}.{name}", once=name != "readinessProbe")
     return out
@@ -107,12 +111,24 @@ def _port_number_or_name(port: int | str, where: str) -> list[Invalid]:
     return [invalid(where, port, problem) for problem in names.port_name(port)]
 
 
+# The fields in Go's order and spelling, for messages that quote the whole.
+_CONTEXT = (
+    "capabilities", "privileged", "seLinuxOptions", "windowsOptions", "runAsUser", "runAsGroup", "runAsNonRoot",
+    "readOnlyRootFilesystem", "allowPrivilegeEscalation", "procMount", "seccompProfile", "appArmorProfile",
+)  # fmt: skip
+
+
 def _security(context: Obj, where: str) -> list[Invalid]:
-    return [
+    out = [
         invalid(f"{where}.{name}", context[name], _ID)
         for name in ("runAsUser", "runAsGroup")
         if not 0 <= context.get(name, 0) <= 2147483647
     ]
+    if context.get("privileged") and context.get("allowPrivilegeEscalation") is False:
+        shown = {(name[:1].upper() + name[1:]).replace("SeLinux", "SELinux"): context.get(name) for name in _CONTEXT}
+        text = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
+        out.append(invalid(where, shown, text))
+    return out
 
 
 # -- resources
@@ -197,9 +213,14 @@ def host_ports(containers: list[Obj], where: str) -> list[Invalid]:
     return out
 
 
+_ENV_NAME = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+
+
 def _env_from(sources: list[Obj], where: str) -> list[Invalid]:
     out: list[Invalid] = []
     for index, source in enumerate(sources):
+        if not re.fullmatch(r"[ -<>-~]*", source.get("prefix", "")):
+            out.append(invalid(f"{where}[{index}].prefix", source["prefix"], _ENV_NAME))
         found = [name for name in ("configMapRef", "secretRef") if name in source]
         for name in found:
             if not source[name].get("name"):
@@ -216,8 +237,7 @@ def _env(env: Obj, where: str) -> list[Invalid]:
     if not env["name"]:
         out.append(required(f"{where}.name"))
     elif "=" in env["name"]:
-        text = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-        out.append(invalid(f"{where}.name", env["name"], text))
+        out.append(invalid(f"{where}.name", env["name"], _ENV_NAME))
     source = env.get("valueFrom")
     if source is None:
         return out
@@ -292,4 +312,7 @@ def _mounts(spec: Obj, volumes: set[str], where: str) -> list[Invalid]:
         if recursive not in ("Disabled", "Enabled", "IfPossible"):
             allowed = ["Disabled", "Enabled", "IfPossible"]
             out.append(unsupported(f"{where}.recursiveReadOnly", recursive, allowed))
+        elif recursive != "Disabled" and not mount.get("readOnly"):
+            text = "may only be specified when readOnly is true"
+            out.append(forbidden_field(f"{where}.recursiveReadOnly", text))
     return out

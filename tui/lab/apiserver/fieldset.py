@@ -20,22 +20,25 @@ _RANK = {"f": 0, "k": 1, "v": 2, "i": 3}
 class FieldSet:
     """A set of paths, as a tree: the elements that are in it here, and the sets below them."""
 
-    __slots__ = ("children", "members")
+    __slots__ = ("_json", "children", "members")
 
     def __init__(self) -> None:
         self.members: set[Element] = set()
         self.children: dict[Element, FieldSet] = {}
+        self._json: dict[str, Any] | None = None  # as it was written last
 
     def insert(self, path: Path) -> None:
         """Add a path; the empty path is nothing."""
         if not path:
             return
         node = self
+        node._json = None
         for element in path[:-1]:
             child = node.children.get(element)
             if child is None:
                 child = node.children[element] = FieldSet()
             node = child
+            node._json = None
         node.members.add(path[-1])
 
     def has(self, path: Path) -> bool:
@@ -76,6 +79,8 @@ class FieldSet:
 
     def difference(self, other: FieldSet) -> FieldSet:
         """The paths of this one that the other has not; what is below a removed path stays."""
+        if not other.members and not other.children:
+            return self
         children = {
             element: child.difference(other.children[element]) if element in other.children else child
             for element, child in self.children.items()
@@ -84,6 +89,8 @@ class FieldSet:
 
     def recursive_difference(self, other: FieldSet) -> FieldSet:
         """The paths of this one that are neither in the other nor below one of its paths."""
+        if not other.members and not other.children:
+            return self
         children = {
             element: child.recursive_difference(other.children[element]) if element in other.children else child
             for element, child in self.children.items()
@@ -109,7 +116,9 @@ class FieldSet:
             yield from self.children[element].paths((*prefix, element))
 
     def to_json(self) -> dict[str, Any]:
-        """The set as FieldsV1."""
+        """The set as FieldsV1, which must not be changed."""
+        if self._json is not None:
+            return self._json
         out: dict[str, Any] = {}
         for element in sorted(self.members | self.children.keys(), key=sort_key):
             child = self.children.get(element)
@@ -117,6 +126,7 @@ class FieldSet:
             if element in self.members and below:
                 below = {".": {}, **below}
             out[_key(element)] = below
+        self._json = out
         return out
 
 
@@ -156,6 +166,7 @@ def sort_key(element: Element) -> tuple[int, str]:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
+_QUOTE = json.encoder.encode_basestring
 
 
 def _key(element: Element) -> str:
@@ -163,7 +174,8 @@ def _key(element: Element) -> str:
     if kind == "f":
         return f"f:{value}"
     if kind == "k":
-        return "k:" + _ENCODER.encode(dict(value))
+        pairs = (f"{_QUOTE(key)}:{_QUOTE(item) if type(item) is str else _ENCODER.encode(item)}" for key, item in value)
+        return "k:{" + ",".join(pairs) + "}"
     return f"{kind}:" + _ENCODER.encode(value)
 
 

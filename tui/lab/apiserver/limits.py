@@ -12,7 +12,8 @@
 - exec is served over websockets alone, SPDY is 501.
 - No garbage collector: what waits for a finalizer stays until somebody removes it. Namespaces are emptied and go.
 - Nobody is kept from granting rights that he does not hold: the rights to write roles and bindings suffice.
-- Of a pod's spec it does not check affinity, spread constraints, host aliases, DNS addresses and Windows' options.
+- Of a pod's spec it does not check Windows' options, AppArmor, sysctls, and label keys that affinity or spread take
+  from the pod.
   A refused change of a running pod is told without the difference of the two specs.
 - No bearer tokens are issued, so every token is 401. No webhooks, no custom resources, no aggregated APIs.
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from tui.lab.apiserver import typed
@@ -105,8 +106,25 @@ def read(entries: list[Obj] | None) -> Managed:
         owner = Owner(
             entry.get("manager", ""), operation, "" if operation == "Apply" else version, entry.get("subresource", "")
         )
-        managed[owner] = Owned(from_json(entry.get("fieldsV1") or {}), version, entry.get("time"))
+        managed[owner] = Owned(_fields(entry.get("fieldsV1") or {}), version, entry.get("time"))
     return managed
+
+
+_read: OrderedDict[int, tuple[Obj, FieldSet]] = OrderedDict()  # by the identity of what was read, which it keeps
+_MOST_READ = 256
+
+
+def _fields(found: Obj) -> FieldSet:
+    """A FieldsV1 as a set: thousands of objects of one template share theirs, and each write reads them again."""
+    known = _read.get(id(found))
+    if known is not None and known[0] is found:
+        _read.move_to_end(id(found))
+        return known[1]
+    fields = from_json(found)
+    _read[id(found)] = found, fields
+    if len(_read) > _MOST_READ:
+        _read.popitem(last=False)
+    return fields
 
 
 def write(managed: Managed) -> list[Obj]:

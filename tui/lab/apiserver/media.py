@@ -39,6 +39,9 @@ def negotiate(call: Call, *, transforms: bool = True) -> Form:
             continue
         if kind in ("application/json", "*/*", "application/*"):
             return Form("json", as_kind, options.get("v", "v1"))
+        if kind == "application/yaml" and call.verb == "watch":
+            streams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"
+            raise ApiError(406, f"only the following media types are accepted: {streams}", "NotAcceptable")
         if kind == "application/yaml":
             return Form("yaml", as_kind, options.get("v", "v1"))
     if any("as" in options for _, options in call.accepts()):

@@ -6,10 +6,47 @@ from collections.abc import Callable
 from typing import Any
 
 from tui.lab.apiserver import names
-from tui.lab.apiserver.errors import Invalid, forbidden_field, invalid, required
-from tui.lab.apiserver.podvalidation import annotations_of, labels_of
+from tui.lab.apiserver.errors import Invalid, forbidden_field, invalid, required, too_long
 
 Obj = dict[str, Any]
+ANNOTATIONS_LIMIT = 256 * 1024
+
+
+def labels_of(found: Obj | None, where: str) -> list[Invalid]:
+    """What is wrong with labels."""
+    out: list[Invalid] = []
+    for key, value in sorted((found or {}).items()):
+        out += [invalid(where, key, problem) for problem in names.qualified_name(key)]
+        out += [invalid(where, value, problem) for problem in names.label_value(value)]
+    return out
+
+
+def annotations_of(found: Obj | None, where: str) -> list[Invalid]:
+    """What is wrong with annotations."""
+    out: list[Invalid] = []
+    for key in sorted(found or {}):
+        out += [invalid(where, key, problem) for problem in names.qualified_name(key.lower())]
+    if sum(len(key) + len(value.encode()) for key, value in (found or {}).items()) > ANNOTATIONS_LIMIT:
+        out.append(too_long(where, ANNOTATIONS_LIMIT))
+    return out
+
+
+def label_selector(selector: Obj, where: str) -> list[Invalid]:
+    """What is wrong with a LabelSelector."""
+    out = labels_of(selector.get("matchLabels"), f"{where}.matchLabels")
+    for index, each in enumerate(selector.get("matchExpressions", [])):
+        here = f"{where}.matchExpressions[{index}]"
+        if each["operator"] in ("In", "NotIn"):
+            if not each.get("values"):
+                out.append(required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
+        elif each["operator"] in ("Exists", "DoesNotExist"):
+            if each.get("values"):
+                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                out.append(forbidden_field(f"{here}.values", text))
+        else:
+            out.append(invalid(f"{here}.operator", each["operator"], "not a valid selector operator"))
+        out += [invalid(f"{here}.key", each["key"], problem) for problem in names.qualified_name(each["key"])]
+    return out
 
 
 def metadata(

@@ -71,6 +71,20 @@ def dns_subdomain(text: str) -> list[str]:
     return _check(text, _SUBDOMAIN, _SUBDOMAIN_TEXT, 253, "characters")
 
 
+_SEARCH = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SEARCH_TEXT = _regex_text(
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
+    "start and end with an alphanumeric character",
+    rf"{_SEARCH}(\.{_SEARCH})*",
+    "example.com",
+)
+
+
+def search_domain(text: str) -> list[str]:
+    """What is wrong with a domain to search, which may have underscores."""
+    return _check(text, rf"{_SEARCH}(\.{_SEARCH})*", _SEARCH_TEXT, 253, "characters")
+
+
 def path_segment(text: str) -> list[str]:
     """What is wrong with a name that only has to fit into a URL (RBAC objects)."""
     if text in (".", ".."):

@@ -173,8 +173,13 @@ def _patched(call: Call, resource: Resource, kind: str, old: Obj) -> Obj:
         raise errors.ApiError(422, text, "Invalid", {}) from error
     except MissingMergeKeyError as error:
         raise errors.internal(str(error)) from error
-    shown = go_value(change) if kind == "strategic" else errors.go_json(_as_written(new))
-    return _decode_patched(call, resource, new, shown)
+
+    def shown() -> str:
+        return go_value(change) if kind == "strategic" else errors.go_json(_as_written(new))
+
+    # A patch of the status leaves the rest as it was stored, and that is most of the object.
+    known = {"spec": old.get("spec")} if call.subresource == "status" else {}
+    return _decode_patched(call, resource, new, shown, known)
 
 
 _METADATA_ORDER = (
@@ -227,13 +232,13 @@ def _check_kind(resource: Resource, new: Obj, refuse: Callable[[str], errors.Api
     raise refuse(f"converting ({other.version}.{kind}) to ({package}.{resource.kind}): unknown conversion")
 
 
-def _decode_patched(call: Call, resource: Resource, new: Obj, shown: str) -> Obj:
+def _decode_patched(call: Call, resource: Resource, new: Obj, shown: Callable[[], str], known: Obj) -> Obj:
     """The patched JSON as an object; what does not fit is told with the patched object, or the strategic patch."""
     mode = bodies.validation_mode(call, "PatchOptions")
     unknown: list[str] = []
 
     def refuse(why: str) -> errors.ApiError:
-        finding = errors.Invalid("patch", "FieldValueInvalid", f"Invalid value: {errors.quoted(shown)}: {why}")
+        finding = errors.Invalid("patch", "FieldValueInvalid", f"Invalid value: {errors.quoted(shown())}: {why}")
         error = errors.unprocessable("", "", "", [finding])
         error.body["message"] = f' "" is invalid: patch: {finding.message}'
         return error
@@ -242,7 +247,7 @@ def _decode_patched(call: Call, resource: Resource, new: Obj, shown: str) -> Obj
     if not strategic:  # a strategic merge patch is laid over the typed object: its kind stays
         _check_kind(resource, new, refuse)
     try:
-        obj = bodies.decode_value(resource, new, unknown)
+        obj = bodies.decode_value(resource, new, unknown, known)
     except schema.TypeMismatchError as error:
         raise refuse(error.unstructured if strategic else str(error)) from error
     except ValueError as error:

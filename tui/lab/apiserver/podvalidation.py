@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from tui.lab.apiserver import names
+from tui.lab.apiserver import names, placementvalidation
 from tui.lab.apiserver.containervalidation import NEGATIVE, container, descending, host_ports
-from tui.lab.apiserver.errors import Invalid, duplicate, forbidden_field, invalid, required, too_long, unsupported
+from tui.lab.apiserver.errors import Invalid, duplicate, forbidden_field, invalid, required, unsupported
+from tui.lab.apiserver.metavalidation import annotations_of, labels_of
 
 Obj = dict[str, Any]
-ANNOTATIONS_LIMIT = 256 * 1024
 # Sources in the order in which the server looks for a second one.
 SOURCES = (
     "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
@@ -20,43 +20,6 @@ SOURCES = (
 )  # fmt: skip
 EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
 HOST_PATH_TYPES = ["", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice"]
-
-
-def labels_of(found: Obj | None, where: str) -> list[Invalid]:
-    """What is wrong with labels."""
-    out: list[Invalid] = []
-    for key, value in sorted((found or {}).items()):
-        out += [invalid(where, key, problem) for problem in names.qualified_name(key)]
-        out += [invalid(where, value, problem) for problem in names.label_value(value)]
-    return out
-
-
-def annotations_of(found: Obj | None, where: str) -> list[Invalid]:
-    """What is wrong with annotations."""
-    out: list[Invalid] = []
-    for key in sorted(found or {}):
-        out += [invalid(where, key, problem) for problem in names.qualified_name(key.lower())]
-    if sum(len(key) + len(value.encode()) for key, value in (found or {}).items()) > ANNOTATIONS_LIMIT:
-        out.append(too_long(where, ANNOTATIONS_LIMIT))
-    return out
-
-
-def label_selector(selector: Obj, where: str) -> list[Invalid]:
-    """What is wrong with a LabelSelector."""
-    out = labels_of(selector.get("matchLabels"), f"{where}.matchLabels")
-    for index, each in enumerate(selector.get("matchExpressions", [])):
-        here = f"{where}.matchExpressions[{index}]"
-        if each["operator"] in ("In", "NotIn"):
-            if not each.get("values"):
-                out.append(required(f"{here}.values", "must be specified when `operator` is 'In' or 'NotIn'"))
-        elif each["operator"] in ("Exists", "DoesNotExist"):
-            if each.get("values"):
-                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                out.append(forbidden_field(f"{here}.values", text))
-        else:
-            out.append(invalid(f"{here}.operator", each["operator"], "not a valid selector operator"))
-        out += [invalid(f"{here}.key", each["key"], problem) for problem in names.qualified_name(each["key"])]
-    return out
 
 
 def percent_or_count(value: int | str) -> int:
@@ -94,12 +57,18 @@ def pod_spec(spec: Obj, where: str) -> list[Invalid]:
     for part in ("containers", "initContainers"):
         for index, each in enumerate(spec.get(part) or []):
             here = f"{where}.{part}[{index}]"
-            out += container(each, volumes, here, host_network=bool(spec.get("hostNetwork")))
+            shares = bool(spec.get("hostNetwork"))
+            out += container(each, volumes, here, host_network=shares, init=part == "initContainers")
             if each["name"] and each["name"] in seen:
                 out.append(duplicate(f"{here}.name", each["name"]))
             seen.add(each["name"])
         if part == "containers":
             out += host_ports(spec.get(part) or [], f"{where}.{part}")
+    for index, each in enumerate(spec.get("resourceClaims") or ()):
+        if not each.keys() & {"resourceClaimName", "resourceClaimTemplateName"}:
+            shown = {"Name": each.get("name", ""), "ResourceClaimName": None, "ResourceClaimTemplateName": None}
+            text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            out.append(invalid(f"{where}.resourceClaims[{index}]", shown, text))
     if spec["restartPolicy"] not in ("Always", "OnFailure", "Never"):
         out.append(unsupported(f"{where}.restartPolicy", spec["restartPolicy"], ["Always", "OnFailure", "Never"]))
     policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
@@ -110,13 +79,15 @@ def pod_spec(spec: Obj, where: str) -> list[Invalid]:
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
         out.append(invalid(f"{where}.securityContext.shareProcessNamespace", True, text))
-    for name in ("fsGroup", "runAsUser", "runAsGroup"):
-        if not 0 <= context.get(name, 0) <= 2147483647:
-            text = "must be between 0 and 2147483647, inclusive"
-            out.append(invalid(f"{where}.securityContext.{name}", context[name], text))
-    if spec["dnsPolicy"] == "None" and not spec.get("dnsConfig"):
-        text = "must provide `dnsConfig` when `dnsPolicy` is None"
-        out.append(required(f"{where}.dnsConfig", text))
+    out += _security_context(context, f"{where}.securityContext")
+    out += placementvalidation.affinity(spec.get("affinity") or {}, f"{where}.affinity")
+    out += placementvalidation.dns(spec.get("dnsConfig"), spec["dnsPolicy"], f"{where}.dnsConfig")
+    out += placementvalidation.gates(spec, where)
+    constraints = spec.get("topologySpreadConstraints") or []
+    out += placementvalidation.spread(constraints, f"{where}.topologySpreadConstraints")
+    if spec.get("hostUsers") is False:
+        shared = [name for name in ("hostNetwork", "hostPID", "hostIPC") if spec.get(name)]
+        out += [forbidden_field(f"{where}.{name}", "when `hostUsers` is false") for name in shared]
     if spec.get("serviceAccountName"):
         problems = names.dns_subdomain(spec["serviceAccountName"])
         out += [invalid(f"{where}.serviceAccountName", spec["serviceAccountName"], problem) for problem in problems]
@@ -127,9 +98,38 @@ def pod_spec(spec: Obj, where: str) -> list[Invalid]:
             out += [invalid(f"{where}.{name}", spec[name], problem) for problem in names.dns_label(spec[name])]
     for index, toleration in enumerate(spec.get("tolerations", [])):
         out += _toleration(toleration, f"{where}.tolerations[{index}]")
+    out += placementvalidation.host_aliases(spec.get("hostAliases") or [], f"{where}.hostAliases")
+    if spec.get("runtimeClassName"):
+        problems = names.dns_subdomain(spec["runtimeClassName"])
+        out += [invalid(f"{where}.runtimeClassName", spec["runtimeClassName"], problem) for problem in problems]
     preemption = spec.get("preemptionPolicy", "Never")
     if preemption not in ("PreemptLowerPriority", "Never"):
         out.append(unsupported(f"{where}.preemptionPolicy", preemption, ["PreemptLowerPriority", "Never"]))
+    system = spec.get("os") or {"name": "linux"}
+    if system["name"] not in ("linux", "windows"):
+        out.append(unsupported(f"{where}.os", system["name"], ["linux", "windows"]))
+    return out
+
+
+def _security_context(context: Obj, where: str) -> list[Invalid]:
+    out: list[Invalid] = []
+    text = "must be between 0 and 2147483647, inclusive"
+    for name in ("fsGroup", "runAsUser", "runAsGroup"):
+        if not 0 <= context.get(name, 0) <= 2147483647:
+            out.append(invalid(f"{where}.{name}", context[name], text))
+    for index, group in enumerate(context.get("supplementalGroups") or ()):
+        if not 0 <= group <= 2147483647:
+            out.append(invalid(f"{where}.supplementalGroups[{index}]", group, text))
+    profile, here = context.get("seccompProfile"), f"{where}.seccompProfile"
+    if profile is not None:
+        kind = profile.get("type", "")
+        if kind == "Localhost" and not profile.get("localhostProfile"):
+            out.append(required(f"{here}.localhostProfile", "must be set when seccomp type is Localhost"))
+        elif kind != "Localhost" and profile.get("localhostProfile") is not None:
+            text = "can only be set when seccomp type is Localhost"
+            out.append(invalid(f"{here}.localhostProfile", profile["localhostProfile"], text))
+        if kind not in ("Localhost", "RuntimeDefault", "Unconfined"):
+            out.append(unsupported(f"{here}.type", kind, ["Localhost", "RuntimeDefault", "Unconfined"]))
     return out
 
 

@@ -55,6 +55,8 @@ def check_list_options(call: Call) -> None:
         if initial and match != "NotOlderThan":
             text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
+            if match:
+                findings.append(errors.unsupported("resourceVersionMatch", match, ["NotOlderThan"]))
         elif call.get("continue"):
             text = "resourceVersionMatch is forbidden when continue is provided"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
@@ -69,11 +71,9 @@ def check_list_options(call: Call) -> None:
         if together:
             text = "resourceVersionMatch is forbidden when continue is provided"
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
-        if findings:
-            pass
-        elif match and match not in ("Exact", "NotOlderThan"):
+        if match and match not in ("Exact", "NotOlderThan"):
             findings.append(errors.unsupported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
-        elif match == "Exact" and version == "0":
+        elif match == "Exact" and version == "0" and not findings:
             text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
             findings.append(errors.forbidden_field("resourceVersionMatch", text))
         if initial:
@@ -99,7 +99,7 @@ def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj
         problem = f'strconv.ParseUint: parsing "{version}": invalid syntax'
         text = f'resourceVersion: Invalid value: "{version}": {problem}'
         raise errors.bad_request(f"invalid resource version: {text}")
-    if version == "0" and not call.get("continue"):
+    if version == "0":
         limit = 0  # any version will do, and what is at hand is told whole
     chosen = selection(call, resource)
     selected = bool(call.get("labelSelector") or call.get("fieldSelector"))
@@ -121,12 +121,12 @@ def list_objects(store: Store, call: Call, resource: Resource) -> tuple[list[Obj
     if revision < max(store.compacted, store.shelf(shelf_name(resource)).dropped):
         raise _expired(token, after)
     items = _snapshot(store, shelf_name(resource), call.namespace, revision)
-    rest = [(place, obj) for place, obj in items if place > after and chosen(obj)]
+    rest = [(place, obj) for place, obj in items if place >= after and chosen(obj)]
     meta: Obj = {"resourceVersion": str(revision)}
     # Whether there is more is said of all objects, chosen or not: the last page may turn out empty.
     one = bool(call.name)  # a list of what a field selector names has no further pages
     if not one and limit > 0 and len(rest) >= limit and items[-1][0] > (last := rest[limit - 1][0]):
-        meta["continue"] = make_token(revision, last)
+        meta["continue"] = make_token(revision, f"{last}\x00")
         if not selected:
             meta["remainingItemCount"] = len(rest) - limit
         rest = rest[:limit]
@@ -159,11 +159,12 @@ def _snapshot(store: Store, place: str, namespace: str, revision: int) -> list[t
                 objects.pop(change.key, None)
             else:
                 objects[change.key] = change.before
-    return sorted(("\x00".join(key), obj) for key, obj in objects.items()) if objects else []
+    parts = 1 if namespace else 0
+    return sorted(("/" + "/".join(part for part in key[parts:] if part), obj) for key, obj in objects.items())
 
 
 def make_token(revision: int, start: str) -> str:
-    """A continue token."""
+    """A continue token: the list goes on with the key `start`, below the list's own, as it was at a revision."""
     body = {"v": "meta.k8s.io/v1", "rv": revision, "start": start}
     text = json.dumps(body, separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
@@ -178,7 +179,7 @@ def read_token(token: str) -> tuple[str, int]:
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("utf-8", "replace")
         body = json.loads(text)
-        return str(body["start"]), int(body["rv"])
+        start, revision, version = str(body["start"]), int(body["rv"]), str(body["v"])
     except binascii.Error as error:
         at = len(token) // 4 * 4
         raise errors.bad_request(f"{invalid}illegal base64 data at input byte {at}") from error
@@ -186,6 +187,12 @@ def read_token(token: str) -> tuple[str, int]:
         raise errors.bad_request(f"{invalid}{error}") from error
     except ValueError as error:
         raise errors.bad_request(invalid + json_problem(text)) from error
+    if version != "meta.k8s.io/v1":
+        raise errors.bad_request(f"{invalid}server does not recognize this encoded version {version}")
+    start = start if start.startswith("/") else f"/{start}"
+    if ".." in start.split("/"):
+        raise errors.bad_request(f"{invalid}{start.removeprefix('/')}")
+    return start, revision
 
 
 def get_object(store: Store, call: Call, resource: Resource) -> Obj:

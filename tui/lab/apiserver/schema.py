@@ -144,14 +144,18 @@ def json_kind(value: Any) -> str:
 GO_SCALARS = {"string": "string", "int": "int32", "bool": "bool", "bytes": "[]uint8"}
 
 
-def decode(shape: Shape, value: Any, unknown: list[str] | None = None) -> Obj:
+def decode(shape: Shape, value: Any, unknown: list[str] | None = None, known: Obj | None = None) -> Obj:
     """`value` as the struct `shape`: unknown fields left out (`unknown` gets their paths), zero values dropped or set.
 
-    Raises TypeMismatchError for a value that Go's decoder would refuse.
+    `known` are parts that were decoded before: what `value` has taken over of them is right as it is. Raises
+    TypeMismatchError for a value that Go's decoder would refuse.
     """
     if not isinstance(value, dict):
         raise TypeMismatchError(f"json: cannot unmarshal {json_kind(value)} into Go value of type v1.{shape.name}")
-    return _struct(shape, value, "", "", unknown if unknown is not None else [])
+    kept = {name for name, item in value.items() if isinstance(item, dict) and item is (known or {}).get(name)}
+    given = {name: item for name, item in value.items() if name not in kept} if kept else value
+    out = _struct(shape, given, "", "", unknown if unknown is not None else [])
+    return {name: value[name] if name in kept else out[name] for name in (*value, *out) if name in kept or name in out}
 
 
 def _struct(shape: Shape, value: Obj, path: str, context: str, unknown: list[str]) -> Obj:

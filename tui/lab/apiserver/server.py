@@ -32,7 +32,7 @@ from tui.lab.apiserver.kubelets import Kubelets
 from tui.lab.apiserver.limits import REVIEWS, refuse_write
 from tui.lab.apiserver.namespaces import NamespaceCleaner
 from tui.lab.apiserver.patches import patch
-from tui.lab.apiserver.rbac import Authorizer, attributes_of, impersonated
+from tui.lab.apiserver.rbac import Attributes, Authorizer, attributes_of, impersonated
 from tui.lab.apiserver.reads import get_object, list_objects, number, selection
 from tui.lab.apiserver.resources import Resource
 from tui.lab.apiserver.reviews import review
@@ -214,7 +214,8 @@ class ApiServer:
         if call.verb == "create":
             return _object(call, resource, self._writer.create(call, resource), form, 201)
         if call.verb == "update":
-            return _object(call, resource, self._writer.replace(call, resource), form)
+            obj, code = self._replaced(call, resource)
+            return _object(call, resource, obj, form, code)
         if call.verb == "patch":
             obj, code = patch(self._writer, self._authorizer, call, resource)
             return _object(call, resource, obj, form, code)
@@ -225,6 +226,10 @@ class ApiServer:
                 self._cleaner.begin(call.name)
             return _object(call, resource, gone, form)
         return _json(self._delete_all(call, resource, options), form)
+
+    def _replaced(self, call: Call, resource: Resource) -> tuple[Obj, int]:
+        asked = Attributes("create", resource.group, resource.plural, "", call.namespace, call.name)
+        return self._writer.replace(call, resource, lambda: self._authorizer.require(call.user, asked))
 
     def _delete_all(self, call: Call, resource: Resource, options: Obj) -> Obj:
         chosen = selection(call, resource)
@@ -254,7 +259,7 @@ class ApiServer:
             if call.verb == "get":
                 return _object(call, resource, get_object(self.store, call, resource), form)
             if call.verb == "update":
-                return _object(call, resource, self._writer.replace(call, resource), form)
+                return _object(call, resource, self._replaced(call, resource)[0], form)
             obj, code = patch(self._writer, self._authorizer, call, resource)
             return _object(call, resource, obj, form, code)
         if resource.plural == "pods" and call.subresource == "binding":

@@ -57,8 +57,8 @@ class Store:
         return self.shelf(resource).objects.get((namespace, name))
 
     def items(self, resource: str, namespace: str = "") -> list[tuple[Key, Obj]]:
-        """The objects of a resource in the order of their keys, all namespaces where none is given."""
-        items = sorted(self.shelf(resource).objects.items())
+        """The objects of a resource in the order of etcd's keys, all namespaces where none is given."""
+        items = sorted(self.shelf(resource).objects.items(), key=lambda item: "/".join(item[0]))
         return [item for item in items if not namespace or item[0][0] == namespace]
 
     def put(self, resource: str, obj: Obj) -> Obj:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from tui.lab.apiserver.defaults import TEMPLATE_GENERATION
-from tui.lab.apiserver.errors import ApiError, not_found
+from tui.lab.apiserver.errors import ApiError, internal, not_found, quoted
 from tui.lab.apiserver.fieldset import FieldSet, path
 from tui.lab.apiserver.rbac import forbidden
 from tui.lab.apiserver.resources import Resource
@@ -26,6 +27,8 @@ def reset_fields(kind: str, subresource: str) -> FieldSet:
     out = FieldSet()
     if kind in WITH_STATUS:
         out.insert(path("spec") if subresource == "status" else path("status"))
+    if subresource == "status" and kind == "Deployment":
+        out.insert(path("metadata", "labels"))
     if subresource == "status" and kind == "Pod":
         out.insert(path("metadata", "deletionTimestamp"))
         out.insert(path("metadata", "ownerReferences"))
@@ -73,6 +76,8 @@ def prepare_create(kind: str, obj: Obj) -> None:
                 finalizers.append("kubernetes")
         case "Service":
             obj["status"] = {"loadBalancer": {}}
+        case "Role" | "ClusterRole":
+            obj["rules"] = obj.get("rules") or None  # how it is stored tells no empty list from none
 
 
 def select_pods(kind: str, obj: Obj) -> None:
@@ -94,10 +99,14 @@ def prepare_update(kind: str, subresource: str, obj: Obj, old: Obj) -> None:
     meta.pop("generation", None)
     if "generation" in before:
         meta["generation"] = before["generation"]
+    if kind in ("Role", "ClusterRole"):
+        obj["rules"] = obj.get("rules") or None
     if kind not in WITH_STATUS:
         return
     if subresource == "status":
         obj["spec"] = old["spec"]
+        if kind == "Deployment":
+            _keep(meta, before, "labels")
         if kind == "DaemonSet":
             meta.setdefault("annotations", {})[TEMPLATE_GENERATION] = before["annotations"][TEMPLATE_GENERATION]
         if kind == "Pod":
@@ -246,6 +255,22 @@ def _mount_token(store: Store, obj: Obj, account: str) -> None:
         spec.setdefault("volumes", []).append({"name": name, "projected": {"sources": sources, "defaultMode": 420}})
 
 
+# Kinds of which a PUT makes the object where there is none.
+MADE_BY_PUT = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding", "Lease", "Service", "Endpoints", "Event")
+
+
+def check_role_kind(kind: str, obj: Obj, old: Obj | None, groups: Sequence[str]) -> None:
+    """ApiError 500 for a binding to a kind that is no role: what it grants cannot be looked up, before all validation.
+
+    Masters may grant anything, so nothing is looked up for them.
+    """
+    if kind not in ("RoleBinding", "ClusterRoleBinding") or "system:masters" in groups:
+        return
+    role = obj["roleRef"]
+    if role["kind"] not in ("Role", "ClusterRole") and (old is None or old["roleRef"] != role):
+        raise internal(f"unsupported role reference kind: {quoted(role['kind'])}")
+
+
 def check_delete(kind: str, name: str) -> None:
     """Refuse to delete what the cluster cannot do without; ApiError 403."""
     if kind == "Namespace" and name in ("default", "kube-system", "kube-public"):
@@ -273,6 +298,11 @@ def _pair_warnings(data: Obj) -> list[str]:
 
 def _template_warnings(spec: Obj, where: str) -> list[str]:
     out = [
+        f"{where}.topologySpreadConstraints[{index}].labelSelector: a null labelSelector results in matching no pod"
+        for index, each in enumerate(spec.get("topologySpreadConstraints") or ())
+        if each.get("labelSelector") is None
+    ]
+    out += [
         f'{where}.imagePullSecrets[{index}].name: invalid empty name ""'
         for index, secret in enumerate(spec.get("imagePullSecrets", []))
         if not secret.get("name")

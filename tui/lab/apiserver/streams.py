@@ -239,7 +239,8 @@ class _Channels:
         out = b""
         while True:
             try:
-                message = await asyncio.wait_for(self._socket.receive(), first if not out else STDIN_PAUSE)
+                async with asyncio.timeout(first if not out else STDIN_PAUSE):
+                    message = await self._socket.receive()
             except TimeoutError:
                 return out
             if message.type not in (WSMsgType.BINARY, WSMsgType.TEXT):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _MICRO = "2006-01-02T15:04:05.000000Z07:00"  # the form that Go reads and writes
 
@@ -20,6 +21,7 @@ def parse_time(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
+@lru_cache(maxsize=512)  # an object is read again and again, and many were made in the same second
 def canonical_time(text: str, *, micro: bool = False) -> str:
     """`text` in the form the server stores: seconds, or microseconds for a MicroTime; ValueError in Go's words."""
     try:

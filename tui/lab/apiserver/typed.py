@@ -310,6 +310,8 @@ def compare(shape: Shape, old: Any, new: Any) -> Comparison:
 
 
 def _compare(shape: Shape, old: Any, new: Any, path: Path, out: Comparison) -> None:
+    if old is new:
+        return  # a write to one part of an object keeps the other parts as they are
     if _is_leaf(shape):
         leaf = True
     elif shape.kind == "list":

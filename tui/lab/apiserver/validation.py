@@ -12,7 +12,7 @@ from tui.lab.apiserver import names, podvalidation, workloadvalidation
 from tui.lab.apiserver.containervalidation import NEGATIVE
 from tui.lab.apiserver.errors import Invalid, duplicate, forbidden_field, invalid, required, too_long, unsupported
 from tui.lab.apiserver.gojson import json_problem
-from tui.lab.apiserver.metavalidation import metadata, metadata_update
+from tui.lab.apiserver.metavalidation import label_selector, metadata, metadata_update
 
 Obj = dict[str, Any]
 MEBIBYTE = 1024 * 1024
@@ -123,6 +123,10 @@ def _role(obj: Obj) -> list[Invalid]:
     if "aggregationRule" in obj and not obj["aggregationRule"].get("clusterRoleSelectors"):
         text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
         out.append(required("aggregationRule.clusterRoleSelectors", text))
+    for index, selector in enumerate((obj.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()):
+        where = f"aggregationRule.clusterRoleSelectors[{index}]"
+        problems = label_selector(selector, where)
+        out += [*problems, invalid(where, None, "invalid label selector.")] if problems else []
     return out
 
 
@@ -137,6 +141,8 @@ def _role_binding(obj: Obj) -> list[Invalid]:
         out.append(unsupported("roleRef.kind", role["kind"], kinds))
     if not role["name"]:
         out.append(required("roleRef.name"))
+    else:
+        out += [invalid("roleRef.name", role["name"], problem) for problem in names.path_segment(role["name"])]
     for index, subject in enumerate(obj.get("subjects", [])):
         where = f"subjects[{index}]"
         if not subject["name"]:
@@ -326,6 +332,8 @@ def on_status(kind: str, obj: Obj, old: Obj) -> list[Invalid]:
     status = obj.get("status") or {}
     if kind == "DaemonSet":
         out += [invalid(f"status.{name}", status[name], NEGATIVE) for name in _NOT_NEGATIVE if status.get(name, 0) < 0]
+    if kind in ("Deployment", "ReplicaSet"):
+        out += workloadvalidation.replica_counts(kind, status)
     if kind == "Namespace":
         deleted = bool(obj["metadata"].get("deletionTimestamp"))
         wanted = "Terminating" if deleted else "Active"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -17,6 +18,7 @@ from tui.lab.apiserver.writes import shelf_name
 Obj = dict[str, Any]
 BOOKMARK_EVERY = 60.0
 LONGEST = 1800.0
+SECOND = 1.0  # of timeoutSeconds
 
 
 def _bookmark(resource: Resource, revision: int, *, initial: bool = False) -> Obj:
@@ -40,13 +42,15 @@ class Watch:
         check_list_options(call)
         self.chosen: Callable[[Obj], bool] = selection(call, resource)
         asked = number(call, "timeoutSeconds")
-        self.deadline = time.monotonic() + (asked if asked > 0 else LONGEST)
+        self.deadline = time.monotonic() + (asked * SECOND if asked > 0 else LONGEST)
         text = call.get("resourceVersion")
         if text and not text.isdigit():
             raise errors.internal(
                 f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
             )
         self.revision = int(text or 0)
+        if not self.revision and call.get("sendInitialEvents") == "false":
+            self.revision = store.revision  # from now on
         self.bookmarks = call.flag("allowWatchBookmarks")
         self.initial = call.flag("sendInitialEvents")
         self.from_start = self.initial or (not self.revision and call.get("sendInitialEvents") != "false")
@@ -126,7 +130,6 @@ class Watch:
             wait = self.deadline - now
             if self.bookmarks:
                 wait = min(wait, next_bookmark - now)
-            try:
-                await asyncio.wait_for(ready.wait(), max(wait, 0.001))
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(wait, 0.001)):  # Python 3.11's wait_for can lose a cancellation
+                    await ready.wait()

@@ -8,7 +8,7 @@ from typing import Any
 from tui.lab.apiserver import podvalidation
 from tui.lab.apiserver.containervalidation import NEGATIVE
 from tui.lab.apiserver.errors import Invalid, forbidden_field, invalid, required, unsupported
-from tui.lab.apiserver.metavalidation import metadata, metadata_update
+from tui.lab.apiserver.metavalidation import label_selector, metadata, metadata_update
 from tui.lab.apiserver.selectors import from_label_selector
 
 Obj = dict[str, Any]
@@ -23,7 +23,7 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
     out: list[Invalid] = []
     template, selector = spec["template"], spec["selector"]
     if selector is not None:
-        out += podvalidation.label_selector(selector, "spec.selector")
+        out += label_selector(selector, "spec.selector")
     template_labels = template["metadata"].get("labels")
     if selector is None or (not out and not from_label_selector(selector)(template_labels or {})):
         out.append(
@@ -45,14 +45,18 @@ def _daemon_set_spec(spec: Obj) -> list[Invalid]:
     return out
 
 
+def _internal(strategy: Obj) -> Obj:
+    """A strategy as messages quote it: in Go's spelling."""
+    rolling = strategy.get("rollingUpdate")
+    inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
+    return {"Type": strategy["type"], "RollingUpdate": inner}
+
+
 def _update_strategy(strategy: Obj) -> list[Invalid]:
     if strategy["type"] == "OnDelete":
         return []
     if strategy["type"] != "RollingUpdate":
-        rolling = strategy.get("rollingUpdate")
-        inner = rolling and {"MaxUnavailable": rolling.get("maxUnavailable"), "MaxSurge": rolling.get("maxSurge")}
-        shown = {"Type": strategy["type"], "RollingUpdate": inner}
-        return [unsupported("spec.updateStrategy", shown, ["RollingUpdate", "OnDelete"])]
+        return [unsupported("spec.updateStrategy", _internal(strategy), ["RollingUpdate", "OnDelete"])]
     where = "spec.updateStrategy.rollingUpdate"
     rolling = strategy.get("rollingUpdate")
     if rolling is None:
@@ -102,7 +106,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
             text = "may not be specified when strategy `type` is 'Recreate'"
             out.append(forbidden_field(f"{where}.rollingUpdate", text))
     elif strategy["type"] != "RollingUpdate":
-        out.append(unsupported(f"{where}.type", strategy["type"], ["Recreate", "RollingUpdate"]))
+        out.append(unsupported(where, _internal(strategy), ["Recreate", "RollingUpdate"]))
     else:
         rolling = strategy.get("rollingUpdate") or {}
         for name in ("maxUnavailable", "maxSurge"):
@@ -113,7 +117,7 @@ def _deployment_spec(spec: Obj) -> list[Invalid]:
     deadline = spec.get("progressDeadlineSeconds", 600)
     if deadline < 0:
         out.append(invalid("spec.progressDeadlineSeconds", deadline, NEGATIVE))
-    elif deadline <= spec.get("minReadySeconds", 0):
+    if deadline <= spec.get("minReadySeconds", 0):
         out.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
     return out
 
@@ -125,15 +129,40 @@ def _selected_template(spec: Obj, kind: str) -> list[Invalid]:
     if selector is None:
         out.append(required("spec.selector"))
     else:
-        out += podvalidation.label_selector(selector, "spec.selector")
+        out += label_selector(selector, "spec.selector")
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             out.append(invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
+    if any(each.field.startswith("spec.selector.matchExpressions") for each in out):
+        return [*out, invalid("spec.selector", selector, "invalid label selector")]
     labels = template["metadata"].get("labels")
     if selector is None or not from_label_selector(selector)(labels or {}):
         out.append(invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`"))
     out += podvalidation.template(template, "spec.template")
     if template["spec"]["restartPolicy"] != "Always":
         out.append(unsupported("spec.template.spec.restartPolicy", template["spec"]["restartPolicy"], ["Always"]))
+    if "activeDeadlineSeconds" in template["spec"]:
+        text = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        out.append(forbidden_field("spec.template.spec.activeDeadlineSeconds", text))
+    return out
+
+
+_COUNTS = (
+    "observedGeneration", "replicas", "updatedReplicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas",
+    "unavailableReplicas", "terminatingReplicas", "collisionCount",
+)  # fmt: skip
+
+
+def replica_counts(kind: str, status: Obj) -> list[Invalid]:
+    """What is wrong with the numbers in the status of a Deployment or ReplicaSet."""
+    parts = ("updatedReplicas",) if kind == "Deployment" else ("fullyLabeledReplicas",)
+    out = [invalid(f"status.{name}", status[name], NEGATIVE) for name in _COUNTS if status.get(name, 0) < 0]
+    replicas, ready = status.get("replicas", 0), status.get("readyReplicas", 0)
+    for name in (*parts, "readyReplicas", "availableReplicas"):
+        if status.get(name, 0) > replicas:
+            out.append(invalid(f"status.{name}", status.get(name, 0), "cannot be greater than status.replicas"))
+    if status.get("availableReplicas", 0) > ready:
+        text = "cannot be greater than readyReplicas"
+        out.append(invalid("status.availableReplicas", status["availableReplicas"], text))
     return out
 
 
@@ -191,10 +220,10 @@ def selector_kept(check: Callable[[Obj], list[Invalid]]) -> Callable[[Obj, Obj],
     """The check of a changed object whose selector must stay, made of the check of a new one."""
 
     def update(obj: Obj, old: Obj) -> list[Invalid]:
-        out = metadata_update(obj["metadata"], old["metadata"])
+        out = metadata_update(obj["metadata"], old["metadata"]) + check(obj)
         if obj["spec"]["selector"] != old["spec"]["selector"]:
             out.append(invalid("spec.selector", obj["spec"]["selector"], "field is immutable"))
-        return out + check(obj)
+        return out
 
     return update
 

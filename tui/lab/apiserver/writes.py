@@ -125,6 +125,7 @@ class Writer:
         strategies.prepare_create(resource.kind, obj)
         meta["uid"], meta["creationTimestamp"] = str(uuid.uuid4()), now()
         strategies.select_pods(resource.kind, obj)
+        strategies.check_role_kind(resource.kind, obj, None, call.user.groups)
         findings = validation.on_create(resource.kind, obj, namespaced=resource.namespaced)
         if findings:
             raise errors.unprocessable(resource.kind, resource.group, meta.get("name", ""), findings)
@@ -152,19 +153,27 @@ class Writer:
 
     # -- update
 
+    def _get(self, call: Call, resource: Resource) -> Obj | None:
+        return self.store.get(shelf_name(resource), call.namespace if resource.namespaced else "", call.name)
+
     def find(self, call: Call, resource: Resource) -> Obj:
         """The object that the path names; ApiError 404."""
-        found = self.store.get(shelf_name(resource), call.namespace if resource.namespaced else "", call.name)
+        found = self._get(call, resource)
         if found is None:
             raise errors.not_found(resource.plural, resource.group, call.name)
         return found
 
-    def replace(self, call: Call, resource: Resource) -> Obj:
-        """PUT, of an object or of its status."""
+    def replace(self, call: Call, resource: Resource, may_create: Callable[[], None]) -> tuple[Obj, int]:
+        """PUT, of an object or of its status; 201 where it made the object, which `may_create` allows (ApiError)."""
         check_options(call, "UpdateOptions")
         obj = read_object(call, resource, "UpdateOptions")
         meta = obj["metadata"]
         check_place(call, meta)
+        target = target_of(resource, call.subresource)
+        missing = self._get(call, resource) is None
+        if missing and not call.subresource and resource.kind in strategies.MADE_BY_PUT:
+            obj = managers.update(target, schema.decode(target.shape, {}), obj, call.manager)
+            return self.create_object(call, resource, obj, may_create=may_create), 201
         old = self.find(call, resource)
         if meta.get("uid") and meta["uid"] != old["metadata"]["uid"]:
             text = (
@@ -173,8 +182,7 @@ class Writer:
                 f"UID in object meta: {old['metadata']['uid']}"
             )
             raise errors.conflict(resource.plural, resource.group, call.name, text)
-        target = target_of(resource, call.subresource)
-        return self.update_object(call, resource, managers.update(target, old, obj, call.manager), old)
+        return self.update_object(call, resource, managers.update(target, old, obj, call.manager), old), 200
 
     def bind(self, call: Call, resource: Resource) -> Obj:
         """POST of a pod's binding: the scheduler gives it a node. ApiError 409 where it has one."""
@@ -225,6 +233,7 @@ class Writer:
         if "deletionTimestamp" in before:
             meta.setdefault("deletionTimestamp", before["deletionTimestamp"])
         strategies.prepare_update(resource.kind, call.subresource, obj, old)
+        strategies.check_role_kind(resource.kind, obj, old, call.user.groups)
         check = validation.on_update
         if call.subresource:
             findings = validation.on_status(resource.kind, obj, old)
@@ -352,13 +361,14 @@ def _storage_key(call: Call, resource: Resource) -> str:
 
 def _same(obj: Obj, old: Obj) -> bool:
     """Whether nothing but the times of managedFields differs."""
-    if obj == old:
-        return True
-    return _timeless(obj) == _timeless(old)
+    return _unmanaged(obj) == _unmanaged(old) and _timeless(obj) == _timeless(old)
 
 
-def _timeless(obj: Obj) -> Obj:
-    meta = dict(obj["metadata"])
-    entries = [{key: value for key, value in entry.items() if key != "time"} for entry in meta.get("managedFields", [])]
-    meta["managedFields"] = sorted(entries, key=lambda entry: re.sub(r"\s", "", str(entry)))
-    return {**obj, "metadata": meta}
+def _unmanaged(obj: Obj) -> Obj:
+    return {**obj, "metadata": {key: value for key, value in obj["metadata"].items() if key != "managedFields"}}
+
+
+def _timeless(obj: Obj) -> list[Obj]:
+    found = obj["metadata"].get("managedFields", [])
+    entries = [{key: value for key, value in entry.items() if key != "time"} for entry in found]
+    return sorted(entries, key=lambda entry: re.sub(r"\s", "", str(entry)))

@@ -54,6 +54,7 @@ class Mesh:
         self._scale = scale
         self._members: dict[str, _Member] = {}  # by the pod's uid
         self._injected = 0
+        self.unreachable: set[str] = set()  # workloads whose metrics no packet reaches
         pods.listen(self._changed)
 
     def _changed(self, kind: str, pod: Object) -> None:
@@ -95,9 +96,10 @@ class Mesh:
         injected = STATUS in (pod["metadata"].get("annotations") or {})
         self._injected += injected
         labels = pod["metadata"].get("labels") or {}
-        self.traffic.add(uid, _workload(labels))
+        workload = _workload(labels)
+        self.traffic.add(uid, workload)
         for port in (METRICS_PORT, ENVOY_PORT):
-            self._listen(member, port, self._stats(uid, member.proxy, merged=port == METRICS_PORT))
+            self._listen(member, port, self._stats(uid, workload, member.proxy, merged=port == METRICS_PORT))
         for port in _APP_PORTS[:1] if injected else _APP_PORTS[1:]:
             self._listen(member, port, self._app(labels.get("app", "")))
 
@@ -116,8 +118,10 @@ class Mesh:
 
     # What answers
 
-    def _stats(self, uid: str, proxy: Proxy, *, merged: bool) -> Callable[[Request], Response]:
+    def _stats(self, uid: str, workload: str, proxy: Proxy, *, merged: bool) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
+            if workload in self.unreachable:
+                raise NetworkError("timeout", "context deadline exceeded")
             if request.path == "/healthz/ready" and merged:
                 return Response(200, b"")
             if request.path != _STATS:
