@@ -85,7 +85,7 @@ def wait(
     """
     end = time.monotonic() + deadline_s
     follower = _Follower(cluster, namespace, name)
-    pods = _Pods(cluster, namespace, name)
+    pods = _Pods(cluster, namespace, name, needed=bool(replaced))
     told: Rollout | None = None
     failing: dict[str, float] = {}
     moving: dict[str, float] = {}
@@ -272,10 +272,14 @@ class _Follower:
 
 
 class _Pods:
-    """The DaemonSet's pods, listed anew when it changed or time passed, the rarer the more they are."""
+    """The DaemonSet's pods, listed anew when it changed or time passed, the rarer the more they are.
 
-    def __init__(self, cluster: Follows, namespace: str, name: str) -> None:
-        self._cluster, self._namespace, self._name = cluster, namespace, name
+    `needed`: without them it cannot be seen how far it is. Else the DaemonSet's counts will do where they may not be
+    listed.
+    """
+
+    def __init__(self, cluster: Follows, namespace: str, name: str, *, needed: bool) -> None:
+        self._cluster, self._namespace, self._name, self._needed = cluster, namespace, name, needed
         self._next = 0.0
         self._version = ""
         self._granted = True
@@ -292,6 +296,8 @@ class _Pods:
         try:
             found = listed(self._cluster, daemonset)
         except ForbiddenError:
+            if self._needed:
+                raise
             self._granted = False
             return self._states
         except UnreachableError:

@@ -38,7 +38,7 @@ from tui.core.survey import cluster_uid
 from tui.core.view_writes import plan_undo_views, undo_views
 from tui.core.workloads import follow as follow_workloads
 from tui.core.workloads import waves
-from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
+from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_surely, stop_if
 from tui.i18n import _
 
 _ANY = "*"  # in place of a digest: whatever the field holds, it is not another wizard's
@@ -103,7 +103,7 @@ def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = N
 def refuse_without_rights(cluster: Cluster, receipt: Receipt, items: Sequence[Undo]) -> None:
     """Raise RefusedError where a right is missing that this undo will need, before anything is undone."""
     needed = [Access("patch", _kind(item.step), item.step.namespace, item.step.name) for item in items if item.live]
-    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
+    live = read_surely(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
     on_delete = live is not None and hold.strategy(live) == hold.ON_DELETE and not hold.is_ours(live)
     if live is not None and any(restart for _pod, restart in _pods_to_restart(cluster, receipt, live, on_delete)):
         needed.append(Access("delete", POD, receipt.namespace))
@@ -135,9 +135,7 @@ def _kind(step: Step) -> Kind:
 
 def _plan_undo(cluster: Cluster, step: Step) -> Undo:
     kind = _kind(step)
-    # Asked twice where it is not there: that it is gone closes the receipt for good.
-    place = (cluster, kind, step.namespace, step.name)
-    live = read_live(*place) or read_live(*place)
+    live = read_surely(cluster, kind, step.namespace, step.name)  # that it is gone closes the receipt for good
     if live is None or (step.uid and live["metadata"]["uid"] != step.uid):
         return Undo(step, {}, None, "", notes=(_("The object was deleted meanwhile; nothing of ours is left."),))
     _refuse_anothers(step, live)
@@ -439,7 +437,7 @@ def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancell
     """Restart the pods that got what is undone now and would not go back by themselves: the conf's text is mounted
     once, and under OnDelete the template too."""
     receipt = journal.receipt
-    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
+    live = read_surely(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
     if live is None:
         return
     on_delete = hold.strategy(live) == hold.ON_DELETE
