@@ -211,11 +211,11 @@ async def test_rollouts_begin_and_end_as_recorded(four: Place) -> None:
             if each["type"] == "Ready"
         ]
         latest = max(datetime.fromisoformat(each["lastTransitionTime"]) for each in conditions)
-        return (datetime.now(UTC) - latest).total_seconds() > 3
+        return (datetime.now(UTC) - latest).total_seconds() > 2
 
     await until(calm)
     slow = {"metadata": {"annotations": {"datakit/conf-hash": "bbbb"}}}
-    await rolls(phases[2], four.apply(spec={"minReadySeconds": 2}, **slow))
+    await rolls(phases[2], four.apply(spec={"minReadySeconds": 1}, **slow))
 
 
 FAILURES: dict[str, Obj] = {

@@ -13,6 +13,7 @@ import pytest
 
 from tests.lab.apiserver.conftest import ADMIN, Authority
 from tests.lab.apiserver.replay import DATA, DifferentError, Replayer
+from tui.lab.apiserver import watch
 
 FILES = sorted(path.name for path in DATA.glob("[0-9]*.json"))
 SCENARIOS, EXCHANGES = 40, 839
@@ -44,6 +45,13 @@ def credentials(authority: Authority, tmp_path_factory: pytest.TempPathFactory) 
     return {**found, "anonymous": None, "badtoken": None, "badjwt": None}
 
 
+@pytest.fixture
+def brief_watches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recorded watches stay open for seconds in which nothing happens any more."""
+    monkeypatch.setattr(watch, "SECOND", 0.4)
+
+
+@pytest.mark.usefixtures("brief_watches")
 @pytest.mark.parametrize("name", FILES)
 async def test_replay(
     name: str, make_server, authority: Authority, credentials: dict[str, tuple[Path, Path] | None]

@@ -1,32 +1,31 @@
-"""What a lab's studio holds once the proposed settings are made and every input has reported: recorded, then looked at.
+"""What a lab's studio holds once the wizard's proposal is applied and every input has reported: recorded, then read.
 
-The lab is gone by then, so tests see the same points however long they take. It runs 30 times as fast as the clock.
+The lab is gone by then, so tests see the same points however long they take. It runs 60 times as fast as the clock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab_clients import APPLY, MAPS, SETS, client_of, config_map, daemon_set
+import tomlkit
 from meaning import Frame, Sample
 
-from tui.core import etcd_conf
-from tui.lab.client import MERGE_PATCH, Client
 from tui.lab.mesh import objects as mesh
 from tui.lab.world import Lab
 
-INTERVAL_S = 2.0
+INTERVAL_S = 1.0
 _MOST_S = 300.0
 _ROUNDS = 9  # intervals that every input has reported in: rates look back five of them, objects come each fifth
 POD_METRIC = "ENV_INPUT_CONTAINER_ENABLE_POD_METRIC"
-CONF = "/usr/local/datakit/conf.d"
 # What comes last: what only the elected agent knows of, and scrapes that begin with a cycle of the objects.
 WANTED = {
     ("O", "kubernetes_nodes", "age"): 1,
@@ -35,43 +34,6 @@ WANTED = {
     ("M", "istio_prom", "istio_requests_total"): 7,
     ("M", "istio_prom", "pilot_xds_pushes"): 7,
 }
-# What sidecars and gateways, and istiod, are to be scraped for: quantiles from histograms, sizes left out.
-SIDECAR = """\
-[[inputs.prom]]
-  url = "http://$IP:15020/stats/prometheus"
-  source = "istio-sidecar"
-  metric_types = ["counter", "gauge", "histogram"]
-  interval = "60s"
-  measurement_name = "istio_prom"
-  metric_name_filter = [
-    "^istio_requests_total$",
-    "^istio_request_duration_milliseconds$",
-    "^istio_tcp_",
-    "^istio_build$",
-    "^envoy_cluster_upstream_cx_(total|active|connect_fail|rx_bytes_total|tx_bytes_total)$",
-  ]
-  tags_ignore = ["source_principal", "destination_principal", "source_canonical_revision", "destination_cluster"]
-  [inputs.prom.tags]
-    namespace = "$NAMESPACE"
-    pod_name = "$PODNAME"
-"""
-ISTIOD = """\
-[[inputs.prom]]
-  url = "http://$IP:15014/metrics"
-  source = "istiod"
-  metric_types = ["counter", "gauge", "histogram"]
-  interval = "60s"
-  measurement_name = "istio_prom"
-  metric_name_filter = [
-    "^istio_build$", "^pilot_", "^citadel_server_", "^galley_validation_", "^sidecar_injection_", "^go_goroutines$",
-    "^process_(virtual_memory_bytes|resident_memory_bytes|cpu_seconds_total)$",
-    "^go_memstats_(heap_inuse|heap_alloc|stack_inuse)_bytes$",
-  ]
-  [inputs.prom.tags]
-    app_id = "istiod"
-    namespace = "$NAMESPACE"
-    pod_name = "$PODNAME"
-"""
 
 
 @dataclass(frozen=True)
@@ -114,12 +76,8 @@ async def _record(folder: Path) -> dict[str, float]:
     lab = Lab(interval_s=INTERVAL_S, seed=1, mesh=True, etcd_binary=shutil.which("etcd"))
     await lab.start()
     try:
-        admin = client_of(lab, "admin", folder)
-        try:
-            await _set_up(admin)
-            await _until(lambda: _reported(lab), "every input has reported")
-        finally:
-            await admin.close()
+        await _set_up(lab, folder)
+        await _until(lambda: _reported(lab), "every input has reported")
         now = time.time() * 1000
         with (
             sqlite3.connect(lab.folder / "studio.sqlite") as source,
@@ -131,26 +89,26 @@ async def _record(folder: Path) -> dict[str, float]:
         await lab.stop()
 
 
-async def _set_up(admin: Client) -> None:
-    """etcd.conf with the recommended filter, the metrics of pods, and lean annotations for sidecars and istiod, as a
-    person would set them by kubectl.
-    """
-    conf = etcd_conf.render("node-http", "recommended", urls=["http://127.0.0.1:2381/metrics"], cluster_name="lab")
-    query = {"fieldManager": "tests"}
-    await admin.send(
-        "PATCH", f"{MAPS}/datakit-conf", config_map(**{"etcd.conf": conf}), query=query, content_type=APPLY
-    )
-    mount = {"name": "datakit-conf", "mountPath": f"{CONF}/etcd/etcd.conf", "subPath": "etcd.conf", "readOnly": True}
-    env = [{"name": POD_METRIC, "value": "true"}]
-    container = {"name": "datakit", "volumeMounts": [mount], "env": env}
-    body = daemon_set({"template": {"spec": {"containers": [container]}}})
-    await admin.send("PATCH", f"{SETS}/datakit", body, query=query, content_type=APPLY)
-    for namespace, name in mesh.deployments():
-        if name != mesh.NO_SIDECAR:
-            annotations = {mesh.INSTANCES: ISTIOD if name == "istiod" else SIDECAR}
-            patch = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
-            path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
-            await admin.send("PATCH", path, patch, query=query, content_type=MERGE_PATCH)
+async def _set_up(lab: Lab, folder: Path) -> None:
+    """What the wizard proposes, applied: of the mesh for every sidecar, in place of the tutorial's annotations."""
+    answers = folder / "answers.toml"
+    proposed = tomlkit.parse(await _wizard(lab, folder, "answers"))
+    workloads = [f"{namespace}/{name}" for namespace, name in mesh.deployments() if name != mesh.NO_SIDECAR]
+    proposed["istio"]["workloads"] = workloads  # type: ignore[index]
+    proposed["istio"]["replace"] = [each for each in workloads if each.startswith("prod/")]  # type: ignore[index]
+    answers.write_text(tomlkit.dumps(proposed))
+    await _wizard(lab, folder, "apply", "-f", str(answers), "--yes", "--no-views")
+
+
+async def _wizard(lab: Lab, folder: Path, *arguments: str) -> str:
+    """A command of the wizard's against the lab; returns what it prints."""
+    argv = [sys.executable, "-m", "tui.cli", *arguments, "--kubeconfig", str(lab.kubeconfig)]
+    env = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "LC_ALL": "C.UTF-8"}
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*argv, env=env, stdout=pipe, stderr=pipe)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
 
 
 def _reported(lab: Lab) -> bool:

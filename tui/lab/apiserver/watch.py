@@ -18,6 +18,7 @@ from tui.lab.apiserver.writes import shelf_name
 Obj = dict[str, Any]
 BOOKMARK_EVERY = 60.0
 LONGEST = 1800.0
+SECOND = 1.0  # of timeoutSeconds
 
 
 def _bookmark(resource: Resource, revision: int, *, initial: bool = False) -> Obj:
@@ -41,7 +42,7 @@ class Watch:
         check_list_options(call)
         self.chosen: Callable[[Obj], bool] = selection(call, resource)
         asked = number(call, "timeoutSeconds")
-        self.deadline = time.monotonic() + (asked if asked > 0 else LONGEST)
+        self.deadline = time.monotonic() + (asked * SECOND if asked > 0 else LONGEST)
         text = call.get("resourceVersion")
         if text and not text.isdigit():
             raise errors.internal(
