@@ -90,6 +90,16 @@ class Server:
         finally:
             connection.close()
 
+    def ask(self, path: str, **headers: str) -> Answer:
+        """A GET with headers of its own."""
+        connection = http.client.HTTPSConnection("127.0.0.1", self.address.port, context=self.tls, timeout=30)
+        try:
+            connection.request("GET", path, headers={name.replace("_", "-"): text for name, text in headers.items()})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.read().decode(), [])
+        finally:
+            connection.close()
+
     def apply(self, path: str, body: Any, manager: str = "us", **query: str) -> Answer:
         return self.send("PATCH", path, body, APPLY, fieldManager=manager, **query)
 
@@ -385,9 +395,35 @@ def test_a_spread_without_a_selector_is_taken_with_a_warning(server: Server) -> 
 def test_watches_stream_no_yaml_and_may_begin_now(server: Server) -> None:
     query = {"watch": "1", "timeoutSeconds": "1", "sendInitialEvents": "false", "resourceVersionMatch": "NotOlderThan"}
     assert server.send("GET", MAPS, allowWatchBookmarks="true", **query).body == ""
-    connection = http.client.HTTPSConnection("127.0.0.1", server.address.port, context=server.tls, timeout=30)
-    try:
-        connection.request("GET", f"{MAPS}?watch=1&timeoutSeconds=1", headers={"Accept": "application/yaml"})
-        assert connection.getresponse().status == 406
-    finally:
-        connection.close()
+    assert server.ask(f"{MAPS}?watch=1&timeoutSeconds=1", Accept="application/yaml").status == 406
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/healthz/etcd", 200, "ok"),
+        ("/openapi/v3/", 404, ""),
+        ("/openapi/v3/api/v9", 404, ""),
+        ("//api/v1", 404, "404 page not found\n"),
+        ("/apis/nosuch/v1", 404, "404 page not found\n"),
+    ],
+)
+def test_paths_beside_the_objects(path: str, status: int, text: str, server: Server) -> None:
+    answer = server.ask(path)
+    assert (answer.status, answer.body) == (status, text)
+
+
+def test_nobody_is_made_a_group_without_being_made_a_user(server: Server) -> None:
+    answer = server.ask("/version", Impersonate_Group="a")
+    assert answer.status == 400
+    why = 'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"a"}, Extra:map[string][]string(nil)}'
+    assert json.loads(answer.body)["message"] == f"{why} without impersonating a user name"
+
+
+@pytest.mark.parametrize("kind", ["RoleBinding", "ClusterRoleBinding"])
+def test_what_bindings_are_shown_with(kind: str, server: Server) -> None:
+    path = f"/apis/rbac.authorization.k8s.io/v1/{kind.lower()}s"
+    table = json.loads(server.ask(path, Accept="application/json;as=Table;v=v1;g=meta.k8s.io").body)
+    told = {each["name"]: each["description"] for each in table["columnDefinitions"]}["Role"]
+    assert told.startswith("RoleRef can ")
+    assert told.endswith("the Authorizer must return an error.")

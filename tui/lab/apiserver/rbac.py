@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -123,15 +124,21 @@ class Authorizer:
 
 
 def impersonated(authorizer: Authorizer, user: User, headers: CIMultiDictProxy[str]) -> User:
-    """The user that a request asks to act as, where `user` may; ApiError 403, or 500 for groups without a user."""
+    """The user that a request asks to act as, where `user` may; ApiError 403, or 400 for groups without a user."""
     prefix = "impersonate-extra-"
     name = headers.get("Impersonate-User", "")
     groups = tuple(headers.getall("Impersonate-Group", []))
     extra_names = {key.lower() for key in headers if key.lower().startswith(prefix)}
     if not name:
         if groups or extra_names:
-            text = f"requested [{' '.join(groups)}] without impersonating a user"
-            raise ApiError(500, f"Internal Server Error: {text}", "InternalError")
+            shown = "[]string{" + ", ".join(json.dumps(group) for group in groups) + "}" if groups else "[]string(nil)"
+            more = "map[string][]string(nil)"
+            if extra_names:
+                keys = ((unquote(key.removeprefix(prefix)), headers.getall(key)) for key in sorted(extra_names))
+                pairs = (f"{json.dumps(key)}:[]string{{{', '.join(map(json.dumps, values))}}}" for key, values in keys)
+                more = f"map[string][]string{{{', '.join(pairs)}}}"
+            user_info = f'&user.DefaultInfo{{Name:"", UID:"", Groups:{shown}, Extra:{more}}}'
+            raise ApiError(400, f"requested {user_info} without impersonating a user name", "BadRequest")
         return user
     account = re.fullmatch(r"system:serviceaccount:([^:]+):([^:]+)", name)
     if account:

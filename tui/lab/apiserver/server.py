@@ -139,7 +139,9 @@ class ApiServer:
         except errors.ApiError as error:
             response = _failure(error)
         except errors.PlainError as error:
-            response = web.Response(status=error.code, text=error.text, content_type="text/plain")
+            response = web.Response(status=error.code)
+            if error.text:
+                response = web.Response(status=error.code, text=error.text, content_type="text/plain")
         except web.HTTPRequestEntityTooLarge:
             text = f"limit on the request's size is {BODY_LIMIT} bytes"
             response = _failure(errors.ApiError(413, f"Request entity too large: {text}", "RequestEntityTooLarge"))
@@ -299,6 +301,8 @@ class ApiServer:
     # -- outside of the API's objects
 
     def _outside(self, call: Call) -> web.StreamResponse:
+        if call.path.startswith("//"):
+            raise errors.no_such_path()
         parts = [part for part in call.path.split("/") if part]
         found = self._document(call, parts)
         if call.method != "GET":
@@ -319,7 +323,7 @@ class ApiServer:
                 return dict(discovery.VERSION), plain
             case [("healthz" | "livez" | "readyz") as name]:
                 return discovery.health(name, verbose=call.has("verbose"))
-            case ["healthz" | "livez" | "readyz", *rest] if "/".join(rest) in discovery.HEALTH_CHECKS:
+            case ["healthz" | "livez" | "readyz", *rest] if "/".join(rest) in ("etcd", *discovery.HEALTH_CHECKS):
                 return "ok"
             case ["api" | "apis"] if discovery.wants_aggregated(call):
                 return discovery.aggregated(core=parts == ["api"]), discovery.AGGREGATED
@@ -338,12 +342,13 @@ class ApiServer:
                     return listed, plain
                 if len(parts) == 2 or parts[1] in discovery.names():
                     raise errors.no_such_resource()
-            case ["openapi", "v3"]:
+            case ["openapi", "v3"] if not call.path.endswith("/"):
                 return discovery.openapi_index(), "text/plain; charset=utf-8"
             case ["openapi", "v3", *rest]:
                 found = openapi.document("/".join(rest))
                 if found is not None:
                     return found, plain
+                raise errors.PlainError(404, "")  # the handler of these documents says no more
         raise errors.no_such_path()
 
 
