@@ -9,7 +9,7 @@ import os
 import secrets
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from changes import (
     CONF,
@@ -28,7 +28,7 @@ from changes import (
     vendor_daemon_set,
 )
 from control_planes import ControlPlane
-from faults import API_SERVER, STUDIO, Column, Request, StudioWire, Wire
+from faults import API_SERVER, STUDIO, Counted, Request, StudioWire, Wire
 from mesh_place import VENDOR, MeshPlace
 from studio_answers import KEY as API_KEY
 from studio_answers import SCALE
@@ -46,22 +46,12 @@ from tui.core.undo import undo
 from tui.lab.studio import StudioServer
 
 
-class AnyWire(Protocol):
-    """A wire on which requests fail."""
-
-    seen: list[Request]
-
-    def arm(self, at: int, column: Column) -> None: ...
-
-    def disarm(self) -> None: ...
-
-
 class World:
     """Etcd's conf and the cluster's name, both forced over their owners."""
 
     columns = API_SERVER
     operations: tuple[str, ...] = ("plan", "apply", "undo")
-    wire: AnyWire
+    wire: Counted
     place: Any
 
     def __init__(self, plane: ControlPlane, folder: Path) -> None:

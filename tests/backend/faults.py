@@ -107,16 +107,50 @@ API_SERVER = {
 }
 
 
-class Wire:
-    """The requests of one client to the API server, counted; the nth of them may fail.
+class Counted:
+    """Requests, counted; one of them may fail: the nth, the nth that writes, or the one after that.
+
+    How often is asked while something is awaited is a matter of time, so that writes are counted by themselves.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[Request] = []
+        self.column: Column | None = None
+        self._at = self._write = self._after = -1
+
+    def arm(self, at: int, column: Column) -> None:
+        """From now on requests are counted anew, and the one with this number fails."""
+        self.disarm()
+        self._at, self.column = at, column
+
+    def arm_write(self, number: int, column: Column, *, after: bool) -> None:
+        """The same of the one that is the write with this number, or comes next after that."""
+        self.disarm()
+        self.column = column
+        self._write, self._after = (-1, number) if after else (number, -1)
+
+    def disarm(self) -> None:
+        self.seen, self.column = [], None
+        self._at = self._write = self._after = -1
+
+    def count(self, request: Request) -> bool:
+        """Count one more, and say whether it is the one that fails."""
+        written = sum(writes for _method, _path, writes in self.seen)
+        here = len(self.seen)
+        self.seen.append(request)
+        if self._after >= 0:
+            return written == self._after + 1
+        return here == self._at or (request[2] and written == self._write)
+
+
+class Wire(Counted):
+    """The requests of one client to the API server.
 
     Those of the thread that follows a rollout are not counted: how many it makes is a matter of time.
     """
 
     def __init__(self, cluster: KubernetesCluster) -> None:
-        self.seen: list[Request] = []
-        self._at = -1
-        self._column = Column(lambda: None, False, ())
+        super().__init__()
         self.on_delete: Callable[[], None] = lambda: None
         self._lock = threading.Lock()
         self._connect = cluster._connect
@@ -132,22 +166,21 @@ class Wire:
         query = dict(options.get("query_params") or [])
         writes = method in ("patch", "delete") and not query.get("dryRun")
         with self._lock:
-            here = len(self.seen)
-            self.seen.append((method, path, writes))
-        fails = here == self._at
-        if fails and method == "patch" and not writes and self._column is API_SERVER["409 owner"]:
+            fails = self.count((method, path, writes))
+        column = self.column
+        if not fails or column is None:
+            return self._sent(client, method, path, **options)
+        if column is API_SERVER["409 owner"] and method == "patch" and not writes:
             client.request(method, path, **options)  # a conflict of its own is the one that is told
-        answer = client.request(method, path, **options) if not fails or self._column.arrives else None
-        if method == "delete" and answer is not None:
+        if column.arrives:
+            self._sent(client, method, path, **options)
+        return column.fault()
+
+    def _sent(self, client: Any, method: str, path: str, **options: Any) -> Any:
+        answer = client.request(method, path, **options)
+        if method == "delete":
             self.on_delete()
-        return self._column.fault() if fails else answer
-
-    def arm(self, at: int, column: Column) -> None:
-        """From now on requests are counted anew, and the one with this number fails."""
-        self.seen, self._at, self._column = [], at, column
-
-    def disarm(self) -> None:
-        self.seen, self._at = [], -1
+        return answer
 
 
 class _Client:
@@ -182,35 +215,32 @@ STUDIO = {
 }
 
 
-class StudioWire(httpx.BaseTransport):
-    """The requests of one client to the studio, counted; from the nth on all fail, for one alone is sent again."""
+class StudioWire(Counted, httpx.BaseTransport):
+    """The requests of one client to the studio; from the one that fails on all fail, for one alone is sent again."""
 
     def __init__(self) -> None:
-        self.seen: list[Request] = []
+        super().__init__()
         self._real = httpx.HTTPTransport()
-        self._at = -1
-        self._column: Column | None = None
+        self._failing = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        here = len(self.seen)
         path = request.url.path
         writes = request.method == "POST" and path.rpartition("/")[2] in ("create", "delete", "import", "modify")
-        self.seen.append((request.method, path, writes))
-        if self._column is None or here < self._at or (self._column.once and here > self._at):
+        column = self.column
+        due = self.count((request.method, path, writes))
+        if column is None or not (due or self._failing):
             return self._real.handle_request(request)
-        if self._column.arrives:
+        self._failing = not column.once
+        if column.arrives:
             answer = self._real.handle_request(request)
             answer.read()
             answer.close()
-        found: httpx.Response = self._column.fault()
+        found: httpx.Response = column.fault()
         return found
 
-    def arm(self, at: int, column: Column) -> None:
-        """From now on requests are counted anew, and those from this number on fail."""
-        self.seen, self._at, self._column = [], at, column
-
     def disarm(self) -> None:
-        self.seen, self._column = [], None
+        super().disarm()
+        self._failing = False
 
     def close(self) -> None:
         self._real.close()
