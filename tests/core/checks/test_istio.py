@@ -26,7 +26,7 @@ from tests.core.mesh_objects import (
     survey,
 )
 from tui.core import views
-from tui.core.checks import CHECKS, MESH, run
+from tui.core.checks import CHECKS, MESH, panel, run
 from tui.core.checks.arrivals import Arrivals
 from tui.core.checks.finding import Finding
 from tui.core.checks.mesh_facts import PARTS, MeshFacts, needs
@@ -37,6 +37,7 @@ from tui.core.mesh import Seen
 from tui.core.ports import AgentInputs, Feed, Series
 from tui.core.prom.collector import Scrape
 from tui.core.survey import DataKit
+from tui.core.view_fill import PanelFill
 from tui.i18n import assets
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC).timestamp()  # when the pods of the objects started
@@ -367,3 +368,16 @@ def test_the_countdown_begins_with_the_youngest_pod() -> None:
     facts = World(replace(seen, pods=[*seen.pods, young]), now=NOW + 100).facts()
     due = {part.key: MeshFacts.of(facts).part(part).due_s() for part in PARTS}
     assert due == {"istiod": pytest.approx(680), "gateways": pytest.approx(680), "sidecars": pytest.approx(780)}
+
+
+def test_an_empty_panel_is_told_when_what_collects_it_drops_its_field() -> None:
+    narrow = TUTORIAL + '  metric_name_filter = ["istio_build"]\n'
+    texts = dict.fromkeys(("details_v1", "ratings_v1", "reviews_v1"), "")
+    facts = World(annotated(productpage_v1=narrow, **texts)).facts()
+    requests = next(one for one in views.view("istio-mesh").panels if one.key == "M1")
+    told = panel._dropped_of_mesh(facts, PanelFill(requests, (("istio_prom", "istio_requests_total"),)))
+    assert told is not None
+    assert told.found == "what collects it drops istio_prom.istio_requests_total"
+    assert told.object == "Deployment prod/productpage-v1"
+    versions = next(one for one in views.view("istio-mesh").panels if one.key == "M15")
+    assert panel._dropped_of_mesh(facts, PanelFill(versions, (("istio_prom", "istio_build"),))) is None

@@ -8,7 +8,19 @@ from typing import Any
 import pytest
 
 from tui.core import report_why, views
-from tui.core.checks import CHECKS, CLUSTER, CONTAINER, ETCD, KUBERNETES, REQUIRED, WARNING, Report, Result
+from tui.core.checks import (
+    CHECKS,
+    CLUSTER,
+    CONTAINER,
+    ETCD,
+    ISTIOD,
+    KUBERNETES,
+    REQUIRED,
+    SIDECARS,
+    WARNING,
+    Report,
+    Result,
+)
 from tui.core.checks import panel as panels
 from tui.core.errors import UsageError
 from tui.core.ports import Answer, Ask, Series
@@ -45,6 +57,10 @@ def test_a_title_of_several_panels_asks_for_a_key() -> None:
         ("kubernetes", "K23", (KUBERNETES,)),
         ("kubernetes", "K30", (KUBERNETES,)),
         ("kubernetes", "K15", ()),
+        ("istio-service", "S3", (SIDECARS,)),
+        ("istio-mesh", "M6", (ISTIOD,)),
+        ("istio-control-plane", "C4", (ISTIOD,)),
+        ("istio-control-plane", "C9", (SIDECARS,)),
     ],
 )
 def test_the_routes_that_feed_a_panel(view: str, key: str, routes: tuple[str, ...]) -> None:
@@ -54,6 +70,12 @@ def test_the_routes_that_feed_a_panel(view: str, key: str, routes: tuple[str, ..
     assert {check.route for check in chosen} == {CLUSTER, *routes}
     assert not {check.id for check in chosen} & {f"views/{other}" for other in views.KEYS if other != view}
     assert [check.id for check in chosen] == [check.id for check in CHECKS if check in chosen], "in the ladder's order"
+
+
+def test_the_rung_of_histograms_is_on_the_way_of_panels_that_need_them_alone() -> None:
+    for key, wanted in (("S3", True), ("S1", False)):
+        chosen = panels.checks_for(views.view("istio-service"), panel("istio-service", key))
+        assert ("sidecars/histograms" in {check.id for check in chosen}) is wanted
 
 
 def test_every_panel_has_a_route_but_those_of_the_hosts_own_inputs() -> None:

@@ -13,12 +13,15 @@ from tui.core.checks.cluster import names
 from tui.core.checks.etcd import apply_command, conf_fields
 from tui.core.checks.facts import Facts
 from tui.core.checks.finding import Finding, failed, passed
+from tui.core.checks.istio import apply, preset
+from tui.core.checks.mesh_facts import PARTS, MeshFacts
 from tui.core.checks.model import (
     CLUSTER,
     CONTAINER,
     ETCD,
     ISTIOD,
     KUBERNETES,
+    MESH,
     REQUIRED,
     SIDECARS,
     WARNING,
@@ -143,7 +146,8 @@ def _fills(view: View, panel: Panel) -> Callable[[Facts], Finding]:
                     command=f"datakit-wizard views show {view.key}"
                 ),
             )
-        return _dropped(facts, one) or _unset(facts, one, cluster) or _arrived(facts, facts.studio, one, cluster)
+        dropped = _dropped(facts, one) or _dropped_of_mesh(facts, one)
+        return dropped or _unset(facts, one, cluster) or _arrived(facts, facts.studio, one, cluster)
 
     return test
 
@@ -181,6 +185,24 @@ def _dropped(facts: Facts, one: PanelFill) -> Finding | None:
         if preset
         else _("No preset lets it pass: name it in metric_name_filter of etcd.conf, and ignore it nowhere."),
         command=apply_command(facts, preset) if preset else "",
+    )
+
+
+def _dropped_of_mesh(facts: Facts, one: PanelFill) -> Finding | None:
+    """That what collects this part of the mesh drops what the panel needs, judged on the bundled scrape of Istio."""
+    key = next((route for route in routes(one.panel) if route in MESH), "")
+    if not key or not facts.survey.mesh:
+        return None
+    part = MeshFacts.of(facts).part(next(one for one in PARTS if one.key == key))
+    lacking = [(source, field) for source, field in one.lacking if field not in part.promised.get(source, ())]
+    if not part.sources or not lacking:
+        return None
+    return failed(
+        _("what collects it drops {fields}").format(fields=names(_fields_of(lacking))),
+        looked_at=_("the bundled scrape of Istio 1.13"),
+        object=part.sources[0].target.title,
+        remedy=preset(),
+        command=apply(facts, edited=not part.ours),
     )
 
 
