@@ -97,7 +97,7 @@ class Network:
         self._pods: dict[str, dict[int, Endpoint]] = {}  # IP -> what listens
         self._next: dict[str, int] = {}  # node -> the last byte of its next pod's address
         self.names: Names | None = None
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether connections are kept
 
     def add_node(self, name: str, ip: str) -> None:
         """Make a node's address known to all nodes."""
@@ -225,7 +225,8 @@ class Network:
         real += f"?{parts.query}" if parts.query else ""
         name = server_name or parts.hostname
         sent = {"Host": parts.netloc.rpartition("@")[2], **(headers or {})}
-        return await self._send(method, real, sent, body, tls, name, timeout_s)
+        # Dataway's connections are kept, as agents keep theirs; who scrapes or looks sees whether the port is open now.
+        return await self._send(method, real, sent, body, tls, name, timeout_s, keep=endpoint.plain)
 
     async def _send(
         self,
@@ -236,13 +237,16 @@ class Network:
         tls: ssl.SSLContext | None,
         server_name: str,
         timeout_s: float,
+        *,
+        keep: bool,
     ) -> Response:
-        if self._session is None:
-            connector = aiohttp.TCPConnector(force_close=True, limit=64)
-            self._session = aiohttp.ClientSession(connector=connector, auto_decompress=True)
+        session = self._sessions.get(keep)
+        if session is None:
+            connector = aiohttp.TCPConnector(force_close=not keep, limit=64)
+            session = self._sessions[keep] = aiohttp.ClientSession(connector=connector, auto_decompress=True)
         secure = url.startswith("https://")
         try:
-            async with self._session.request(
+            async with session.request(
                 method,
                 yarl.URL(url, encoded=True),
                 headers=headers,
@@ -262,9 +266,9 @@ class Network:
 
     async def close(self) -> None:
         """Close the client's connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions = {}
 
 
 @cache
