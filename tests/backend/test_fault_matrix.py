@@ -163,7 +163,7 @@ def test_death_at_each_request_that_writes(get: Get, name: str, operation: str, 
     moments = [(number, False) for number in writes] + [(number, True) for number in writes[:-1]]
     row = DEATHS.index((arrives, then))
     settled = then == "undo"  # else the controller is slow, and comes to it after us
-    if not WHOLE and name != "conf":  # the other worlds die once at each write, and one thing comes next
+    if not WHOLE:  # each write is died at once, before or after it, and one thing comes next
         moments = [(number, False) for number in writes if number % len(DEATHS) == row]
     for number, after in moments:
         world.begin()

@@ -411,7 +411,7 @@ HOW: dict[str, dict[str, bool]] = {
 @pytest.mark.parametrize(
     ("plane", "then", "arrives"),
     [
-        ("lab", "apply", False),
+        pytest.param("lab", "apply", False, marks=pytest.mark.slow),
         ("real", "apply", False),
         ("real", "the same", True),
         ("real", "undo", False),

@@ -326,11 +326,12 @@ def test_a_refused_dashboard_says_why(client: StudioClient) -> None:
         client.create_dashboard(UUID, "x" * 200, TEMPLATE, identifier="")
 
 
-def test_all_pages_are_read(client: StudioClient) -> None:
-    for number in range(103):
+def test_all_pages_are_read(client: StudioClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tui.backend.studio._PAGE", 10)
+    for number in range(23):
         client.create_dashboard(views.dashboard_uuid("w", "etcd", str(number)), f"d{number}", TEMPLATE, identifier="")
-    assert {item.name for item in client.dashboards()} == {f"d{number}" for number in range(103)}
-    assert [item.name for item in client.dashboards(most=100)] == [f"d{number}" for number in range(102, 2, -1)]
+    assert {item.name for item in client.dashboards()} == {f"d{number}" for number in range(23)}
+    assert [item.name for item in client.dashboards(most=20)] == [f"d{number}" for number in range(22, 2, -1)]
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
