@@ -12,6 +12,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Input, TextArea
 
+from screens import etcd_conf_text
+from screens.etcd_conf_text import LIVE, OWN
 from screens.series import Passed, Source, needed, passed, sample, saved, scrape
 from screens.series_pane import SeriesPane, brief
 from tui.core import views
@@ -20,37 +22,21 @@ from tui.core.conf_findings import findings
 from tui.core.conf_places import ERROR, Finding
 from tui.core.desired import conf_text
 from tui.core.errors import WizardError
-from tui.core.etcd_presets import PRESETS
 from tui.core.prom.advice import Advice
 from tui.core.proposal import certificates, cluster_name
 from tui.core.survey import Survey
-from tui.core.topology import STRATEGIES, consequence
+from tui.core.topology import consequence
 from tui.core.view_schema import View
-from tui.i18n import N_, _, ngettext
+from tui.i18n import N_, _
 from tui.widgets.background import in_thread
-from tui.widgets.choices import Choice, Choices
+from tui.widgets.choices import Choices
 from tui.widgets.field import Field
-from tui.widgets.glyphs import glyph, muted, plain
+from tui.widgets.glyphs import plain
 from tui.widgets.prose import Prose
 from tui.widgets.step_screen import StepScreen, assemble
 from tui.widgets.toml_editor import TomlEditor
 
-OWN, LIVE = "own", "live"
 QUIET_S = 0.3  # after the last key press, before the text is looked at
-
-# Msgids: what each way to reach etcd is called.
-STRATEGY_TITLES = {
-    "node-http": N_("each node, plain HTTP"),
-    "node-tls": N_("each node, with certificates"),
-    "elected": N_("one elected DataKit"),
-    "tutorial": N_("as in the tutorial"),
-    "none": N_("do not collect etcd"),
-}
-PRESET_TITLES = {
-    "tutorial": N_("the tutorial's four filters"),
-    "recommended": N_("what the view shows"),
-    "full": N_("everything but the useless"),
-}
 
 
 class EtcdConfScreen(StepScreen):
@@ -151,29 +137,13 @@ class EtcdConfScreen(StepScreen):
     # -- the choices
 
     def _show_choices(self) -> None:
-        etcd, topology = self.session.answers.etcd, self._survey.topology
-        rows = []
-        for key in STRATEGIES:
-            possible = key == "none" or bool(topology.urls(key)) or bool(etcd.urls)
-            note = _("proposed here") if key == topology.proposal else ""
-            problem = "" if possible else _("not possible here")
-            rows.append(Choice(key, f"{key:<10} {_(STRATEGY_TITLES[key])}", note, problem))
-        if self._live:
-            rows.append(Choice(LIVE, f"{'':<10} {_('keep the text that is there')}"))
-        if self.own and self.own != self._live:
-            rows.append(Choice(OWN, f"{'':<10} {_('the text as you edited it')}"))
+        etcd = self.session.answers.etcd
         chosen = etcd.strategy
         if etcd.conf:
             chosen = LIVE if etcd.conf == self._live else OWN
+        rows = etcd_conf_text.strategies(etcd, self._survey.topology, self._live, self.own)
         self.query_one("#strategy", Choices).show(rows, chosen)
-        members = max(len(topology.members), 1)
-        presets = []
-        for key, preset in PRESETS.items():
-            n = preset.series * members
-            series = ngettext("{n} series", "{n} series", n).format(n=n)
-            note = series + (" · " + _("proposed") if key == "recommended" else "")
-            presets.append(Choice(key, f"{key:<12} {_(PRESET_TITLES[key])}", note))
-        self.query_one("#preset", Choices).show(presets, etcd.preset)
+        self.query_one("#preset", Choices).show(etcd_conf_text.presets(self._survey.topology), etcd.preset)
 
     def _show_name(self) -> None:
         survey = self._survey
@@ -325,35 +295,13 @@ class EtcdConfScreen(StepScreen):
     # -- showing
 
     def _show_tabs(self) -> None:
-        parts: list[str | tuple[str, str]] = []
-        errors = sum(1 for found in self.found if found.severity == ERROR)
-        others = len(self.found) - errors
-        text = _("Text")
-        if errors:
-            text += f" {glyph('fail')} {errors}"
-        elif others:
-            text += f" {glyph('warn')} {others}"
-        series = _("Series {kept} of {all}").format(kept=self.passed.kept, all=self.passed.all)
-        for number, (pane, title) in enumerate(zip(self.PANES, (_("Choices"), text, series), strict=True), 1):
-            here = pane == self.pane
-            parts += [(f"{number} {title}", "bold $accent underline" if here else muted()), "   "]
-        self.query_one("#tabs", Prose).update(assemble(*parts))
+        at = self.PANES.index(self.pane)
+        self.query_one("#tabs", Prose).update(etcd_conf_text.tabs(at, self.found, self.passed))
 
     def _show_findings(self) -> None:
-        parts: list[str | tuple[str, str]] = []
-        if self.trouble is not None:
-            parts = [(glyph("fail") + " ", "$error"), "\n".join(self.trouble.lines())]
-        for number, found in enumerate(self.found):
-            sign, tone = SIGNS[found.severity]
-            where = _("line {line}").format(line=found.line) + (f" {found.key}" if found.key else "")
-            parts += ["\n" if number else "", (glyph(sign) + " ", tone), (where + ": ", muted()), found.message]
-            parts += [" " + found.remedy] if found.remedy else []
         text = self.query_one("#editor", TomlEditor).text
-        if not parts and text.strip():
-            parts = [(glyph("ok") + " ", "$success"), _("DataKit can read this, and nothing in it is a trap.")]
-        elif not parts:
-            parts = [_("Nothing is written: etcd is not collected.")]
-        self.query_one("#findings-text", Prose).update(assemble(*parts))
+        said = etcd_conf_text.told(self.trouble, self.found, nothing=not text.strip())
+        self.query_one("#findings-text", Prose).update(said)
 
     def _show_series(self) -> None:
         for name in ("#series", "#beside"):
@@ -374,16 +322,7 @@ class EtcdConfScreen(StepScreen):
         etcd = self.session.answers.etcd
         chosen = self.query_one("#strategy", Choices).under_cursor
         self._show_consequence(chosen.key if chosen is not None else etcd.strategy)
-        view = views.view("etcd")
-        fills = views.fillable(view, self.passed.fields)
-        full = sum(1 for fill in fills if fill.ok)
-        parts: list[str | tuple[str, str]] = [
-            (glyph("warn") + " ", "$warning") if not full else "",
-            _("{n} of the {all} panels of the ETCD view are filled; {kept} of {series} series pass.").format(
-                n=full, all=len(fills), kept=self.passed.kept, series=self.passed.all
-            ),
-        ]
-        self.query_one("#panels", Prose).update(assemble(*parts))
+        self.query_one("#panels", Prose).update(etcd_conf_text.filled(self.passed))
 
     # -- panes and editing
 
@@ -543,6 +482,3 @@ class EtcdConfScreen(StepScreen):
                 _("There is no such place in Rancher or in the studio."),
             ),
         ]
-
-
-SIGNS = {"error": ("fail", "$error"), "warning": ("warn", "$warning"), "info": ("dot", muted())}

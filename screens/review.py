@@ -10,13 +10,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 
+from screens import review_text
 from tui.core import actions, canary, survey
 from tui.core.by_hand import commands
 from tui.core.changes import changed
 from tui.core.checks.facts import Facts
 from tui.core.durations import about
 from tui.core.errors import CancelledError, WizardError
-from tui.core.forcing import in_the_way, unforced
+from tui.core.forcing import unforced
 from tui.core.plan import Plan, make_plan
 from tui.core.plan_groups import Group, groups
 from tui.core.ports import DAEMON_SET
@@ -24,14 +25,12 @@ from tui.core.receipts import WAITING, Receipt, unfinished
 from tui.core.rollout import RolloutOptions, going_on
 from tui.i18n import N_, _, ngettext
 from tui.widgets import background
-from tui.widgets.choices import Choice, Choices
+from tui.widgets.choices import Choices
 from tui.widgets.diff_view import DiffView
 from tui.widgets.glyphs import fit, glyph, muted
 from tui.widgets.prose import Prose
 from tui.widgets.rollout_log import RolloutLog
 from tui.widgets.step_screen import StepScreen, assemble
-
-VERBS = {"create": N_("create"), "change": N_("change"), "same": N_("unchanged")}
 
 
 class ReviewScreen(StepScreen):
@@ -172,7 +171,7 @@ class ReviewScreen(StepScreen):
         plan = self.plan
         picker, diff = self.query_one("#changes", Choices), self.query_one("#diff", DiffView)
         self._groups = [] if plan is None else groups(plan.changes)
-        rows = [] if plan is None else [self._row(plan, at) for at in range(len(self._groups))]
+        rows = [] if plan is None else [review_text.row(plan, str(at), one) for at, one in enumerate(self._groups)]
         at = picker.cursor
         picker.show(rows, str(at))
         shown = not self._applying and not self._done and not self._waits
@@ -185,16 +184,6 @@ class ReviewScreen(StepScreen):
         self.query_one("#summary", Prose).update(self._summary())
         self._show_progress()
 
-    def _row(self, plan: Plan, at: int) -> Choice:
-        group = self._groups[at]
-        change = group.changes[0]
-        note = _(VERBS[change.verb])
-        if group.pods:
-            note += ", " + ngettext("{n} pod restarts", "{n} pods restart", group.pods).format(n=group.pods)
-        if left := in_the_way(change, plan.forced):
-            return Choice(str(at), group.title, problem=note + " – " + left[0].manager)
-        return Choice(str(at), group.title, note)
-
     def on_choices_changed(self, event: Choices.Changed) -> None:
         event.stop()
         self._show_diff()
@@ -204,58 +193,12 @@ class ReviewScreen(StepScreen):
         chosen = self.query_one("#changes", Choices).chosen
         if self.plan is None or chosen is None:
             return
-        change = self._groups[int(chosen.key)].changes[0]
-        text = change.diff or _("Nothing differs.")
-        for conflict in change.conflicts:
-            forced = conflict.field in self.plan.forced or change.accepted
-            told = _("Taken: {field}, which is {manager}'s.") if forced else _("In the way: {field}, {manager}'s.")
-            said = told.format(field=conflict.field, manager=conflict.manager)
-            text = f"{said} {change.explained(conflict)}\n\n{text}"
-        if change.owners:
-            text += "\n\n" + _("Owned by: {owners}").format(owners=", ".join(change.owners))
-        if change.warnings:
-            text = "\n".join([*change.warnings, text])
-        self.query_one("#diff", DiffView).show(text)
+        self.query_one("#diff", DiffView).show(review_text.diff(self.plan, self._groups[int(chosen.key)].changes[0]))
 
     def _summary(self) -> Content:
-        plan = self.plan
         if self._applying or (self._done and self.session.receipt is not None):
             return assemble("")
-        if plan is None:
-            return assemble(_("Every change is tried on the server first, without being made."))
-        parts: list[str | tuple[str, str] | Content] = []
-        for reason in plan.blockers():
-            parts += [(glyph("fail") + " ", "$error"), reason, "\n"]
-        if plan.blockers():
-            parts += [_("Nothing can be applied. Settle it with the owner, or export the manifests for GitOps."), "\n"]
-            if unforced(plan):
-                parts += [_("f takes a field from its owner, one by one, and says what follows."), "\n"]
-        elif self._waits:
-            parts += [(glyph("warn") + " ", "$warning"), (_("One node has the change; the others wait."), "bold"), "\n"]
-            parts += [plan.cost, "\n", (_("Enter goes on with the others, u takes it back."), muted())]
-        elif self._watched and not changed(plan.changes):
-            parts += [(glyph("ok") + " ", "$success"), _("Everything is written; the rollout goes on in the cluster.")]
-        elif changed(plan.changes):
-            parts += [(glyph("warn") + " ", "$warning"), (plan.cost, "bold"), "\n"]
-            if plan.rollout.restarts and not self._options.one_node_first:
-                parts += [(_("1 tries it on one etcd node first."), muted()), "\n"]
-            if plan.rollout.may_be_few and not self._options.only_etcd_nodes:
-                parts += [
-                    (_("2 restarts the pods of etcd's nodes alone: only the conf's text changes."), muted()),
-                    "\n",
-                ]
-            parts += [(_("Only our own fields are written; a receipt is kept; undo takes it back."), muted())]
-            if plan.conf:
-                parts += [" ", (_("p: DataKit tries the conf first."), muted())]
-        elif plan.changes:
-            parts += [(glyph("ok") + " ", "$success"), _("Nothing differs: the cluster is as these answers want it.")]
-        else:
-            parts += [_("etcd is not collected, so nothing is written to the cluster.")]
-        for row in plan.left_out:
-            parts += ["\n", (glyph("fail") + " ", "$error"), _("Left out: {what}").format(what=row)]
-        for note in plan.notes:
-            parts += ["\n", (glyph("warn") + " ", "$warning"), note]
-        return assemble(*parts)
+        return review_text.summary(self.plan, self._options, waits=self._waits, watched=self._watched)
 
     @property
     def _done(self) -> bool:

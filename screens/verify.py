@@ -144,7 +144,8 @@ class VerifyScreen(StepScreen):
         head = ""
         if newest:
             due = time.strftime("%H:%M:%S", time.localtime(newest / 1000 + interval_s))
-            head = _("Newest values; the next scrape is due at {time}").format(time=due)
+            scraped = time.strftime("%H:%M:%S", time.localtime(newest / 1000))
+            head = _("Newest values, of {newest}; the next scrape is due at {due}").format(newest=scraped, due=due)
             if self.samples.delays:
                 took = _("the last one was there {s} s after it was made")
                 took = took.format(s=f"{max(self.samples.delays.values()):.1f}")

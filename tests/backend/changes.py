@@ -25,6 +25,7 @@ CONF = '[[inputs.prom]]\n  urls = ["http://127.0.0.1:2381/metrics"]\n  source = 
 OTHER_CONF = CONF.replace("30s", "60s")
 NEIGHBOUR = "# container.conf, which is not ours\n"
 NAME = "production"
+MOUNTED = "mounted-text"  # a label that only these tests' pods have
 ENV = '.spec.template.spec.containers[name="datakit"].env[name="ENV_CLUSTER_NAME_K8S"].value'
 KEY = ".data.etcd.conf"
 
@@ -59,6 +60,9 @@ def vendor_daemon_set(namespace: str, **env: str) -> Object:
     }
 
 
+_OUT_S = 20.0
+
+
 class Rolling:
     """The cluster, with what a DaemonSet's controller and kubelets do: whoever waits for a rollout sees it happen.
 
@@ -66,16 +70,18 @@ class Rolling:
     RollingUpdate replaces those that have another.
     """
 
-    def __init__(self, inner: Cluster, nodes: tuple[str, ...] = ()) -> None:
+    def __init__(self, inner: Cluster, nodes: tuple[str, ...] = (), controller: Any = None) -> None:
         self._inner = inner
         self._nodes = nodes
+        self._controller = controller or inner
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
     def wait_rollout(self, namespace: str, name: str, generation: int, **options: Any) -> Any:
-        roll_out(self._inner, namespace, name, self._nodes)
-        return self._inner.wait_rollout(namespace, name, generation, **options)
+        roll_out(self._controller, namespace, name, self._nodes)
+        # It is out by now: one that is not will never be.
+        return self._inner.wait_rollout(namespace, name, generation, **{**options, "deadline_s": _OUT_S})
 
 
 def roll_out(cluster: Cluster, namespace: str, name: str = "datakit", nodes: tuple[str, ...] = ()) -> None:
@@ -98,20 +104,25 @@ def roll_out(cluster: Cluster, namespace: str, name: str = "datakit", nodes: tup
 
 def _keep_pod(cluster: KubernetesCluster, live: Object, node: str) -> bool:
     """One pod on a node, as the controller wants it; whether it has the current template."""
-    namespace, wanted = live["metadata"]["namespace"], _revision(live)
+    namespace, wanted = live["metadata"]["namespace"], revision(live)
     pods = [pod for pod in cluster.list(POD, namespace, labels="app=daemonset-datakit") if node == pod_node(pod)]
     for pod in pods:
-        revision = pod["metadata"]["labels"]["controller-revision-hash"]
-        if revision == wanted or hold.strategy(live) == hold.ON_DELETE:
-            return bool(revision == wanted)
+        has = pod["metadata"]["labels"]["controller-revision-hash"]
+        if has == wanted or hold.strategy(live) == hold.ON_DELETE:
+            return bool(has == wanted)
         cluster.delete(POD, namespace, pod["metadata"]["name"], uid=pod["metadata"]["uid"])
     add_pod(cluster, live, node)
     return True
 
 
-def _revision(live: Object) -> str:
+def revision(live: Object) -> str:
     """Going back to an earlier template goes back to its revision."""
     return hashlib.sha256(json.dumps(live["spec"]["template"], sort_keys=True).encode()).hexdigest()[:10]
+
+
+def text_mark(text: str) -> str:
+    """A text of the conf as a label of the pods that came up with it; a subPath mount shows no later one."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def pod_node(pod: Object) -> str:
@@ -122,13 +133,16 @@ def add_pod(cluster: KubernetesCluster, live: Object, node: str) -> None:
     """A ready DataKit pod on a node."""
     metadata = live["metadata"]
     name = f"datakit-{secrets.token_hex(4)}"
+    there = cluster.list(CONFIG_MAP, metadata["namespace"], fields="metadata.name=datakit-conf")
+    text = there[0].get("data", {}).get("etcd.conf", "") if there else ""
     owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": metadata["name"], "uid": metadata["uid"]}
     container = {"name": "datakit", "image": "registry.invalid/datakit:1.84.1"}
     body = {
         "metadata": {
             "labels": {
                 "app": "daemonset-datakit",
-                "controller-revision-hash": _revision(live),
+                MOUNTED: text_mark(text),
+                "controller-revision-hash": revision(live),
                 "pod-template-generation": metadata["annotations"]["deprecated.daemonset.template.generation"],
             },
             "ownerReferences": [{**owner, "controller": True}],
@@ -182,6 +196,7 @@ class Place:
     store: Store
     said: list[str] = field(default_factory=list)
     nodes: tuple[str, ...] = ()
+    controller: Any = None  # the client that the controllers write with; `cluster` where there is none
 
     def install(self, manager: str = VENDOR, **env: str) -> None:
         """What is there before us: the DaemonSet and a ConfigMap with a neighbour's key, by one manager."""
@@ -213,7 +228,7 @@ class Place:
 
     def carry_out(self, plan: Plan, *, arrived: bool = True) -> Receipt:
         return actions.apply(
-            Rolling(self.cluster, self.nodes),
+            Rolling(self.cluster, self.nodes, self.controller),
             plan,
             None,
             self.store,
@@ -225,7 +240,9 @@ class Place:
         look = self.look()
         chosen = receipt or self.store.newest(look.uid, self.namespace)
         assert chosen is not None, "nothing to undo"
-        return undoing.undo(Rolling(self.cluster, self.nodes), chosen, None, self.store, on_event=self._say)
+        return undoing.undo(
+            Rolling(self.cluster, self.nodes, self.controller), chosen, None, self.store, on_event=self._say
+        )
 
     def _say(self, event: actions.Event) -> None:
         self.said.append(f"{event.step}: {event.text}")

@@ -34,6 +34,7 @@ from tui.core.ownership import FIELD_MANAGER
 from tui.core.plan import Plan, make_plan
 from tui.core.ports import CONFIG_MAP, DAEMON_SET, Cluster, Kind
 from tui.core.receipts import Store, load, unfinished
+from tui.core.reports import plan_text
 
 SERVICE = Kind("v1", "Service", "services")
 
@@ -338,6 +339,27 @@ class TestMeanwhile:
         create(place.cluster, CONFIG_MAP, place.namespace, "datakit-conf", {"data": {"container.conf": NEIGHBOUR}}, "x")
         with pytest.raises(StaleError):
             place.carry_out(plan)
+
+
+def test_the_servers_warnings_stand_in_the_plan(admin: Cluster, namespace: str, tmp_path: Path) -> None:
+    """A variable that stands twice in somebody's manifest is kept by the API server, which warns of it."""
+    place = Place(admin, namespace, Store(tmp_path))
+    twice = vendor_daemon_set(namespace, ENV_CLUSTER_NAME_K8S=NAME)
+    twice["spec"]["template"]["spec"]["containers"][0]["env"] += [
+        {"name": "A", "value": "1"},
+        {"name": "A", "value": "2"},
+    ]
+    create(admin, DAEMON_SET, namespace, "datakit", twice, VENDOR)
+    plan = place.plan()
+    warnings = [text for change in plan.changes for text in change.warnings]
+    assert any('hides previous definition of "A"' in text for text in warnings), warnings
+    assert f"warning: {warnings[0]}" in plan_text(plan)
+    assert plan.blockers() == [], "it is not ours"
+    receipt = place.carry_out(plan)
+    assert any("hides previous definition" in line for line in place.said), place.said
+    place.undo(receipt)
+    env = admin.get(DAEMON_SET, namespace, "datakit")["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [entry["value"] for entry in env if entry["name"] == "A"] == ["1", "2"]
 
 
 def test_what_the_journal_holds_while_a_request_is_out(place: Place) -> None:

@@ -5,122 +5,25 @@ There are no controllers: whoever waits for a rollout has its status written fir
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from changes import comparable, create, roll_out, vendor_daemon_set
+from changes import comparable, create, vendor_daemon_set
+from mesh_place import VENDOR, MeshPlace, RollingDeployments
 
 from tests.core.mesh_objects import BROKEN, TUTORIAL, service
 from tests.core.mesh_objects import deployment as made
 from tests.core.mesh_objects import istiod as made_istiod
-from tests.core.mesh_objects import pod as made_pod
-from tui.backend.cluster import KubernetesCluster
-from tui.core import actions
-from tui.core import undo as undoing
-from tui.core.answers import Answers, ClusterAnswers, IstioAnswers
-from tui.core.errors import NotFoundError, PartialError
-from tui.core.mesh import INSTANCES, Mesh, Seen, discover, look
+from tui.core.errors import PartialError
+from tui.core.mesh import INSTANCES, look
 from tui.core.ownership import FIELD_MANAGER
-from tui.core.plan import Plan, make_plan
-from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NAMESPACE, Cluster, Object
-from tui.core.receipts import Receipt, Store
-from tui.core.survey import find_datakit, survey
+from tui.core.plan import make_plan
+from tui.core.ports import CONFIG_MAP, DAEMON_SET, DEPLOYMENT, NAMESPACE, Cluster
+from tui.core.receipts import Store
+from tui.core.survey import find_datakit
 from tui.core.undo_elsewhere import without_receipt
-
-VENDOR = "kubectl-client-side-apply"
-
-
-class RollingDeployments:
-    """The cluster, with what the Deployment controller does whenever somebody looks at one."""
-
-    def __init__(self, inner: Cluster) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
-
-    def wait_rollout(self, namespace: str, name: str, generation: int, **options: Any) -> Any:
-        roll_out(self._inner, namespace, name)
-        return self._inner.wait_rollout(namespace, name, generation, **options)
-
-    def get(self, kind: Any, namespace: str, name: str) -> Object:
-        live = self._inner.get(kind, namespace, name)
-        if kind != DEPLOYMENT:
-            return live
-        assert isinstance(self._inner, KubernetesCluster)
-        counts = dict.fromkeys(
-            ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), live["spec"]["replicas"]
-        )
-        answer, _warnings = self._inner._ask(
-            "patch",
-            f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status",
-            name,
-            body={"status": {**counts, "observedGeneration": live["metadata"]["generation"]}},
-            content_type="application/merge-patch+json",
-            query=[("fieldManager", "kube-controller-manager")],
-            writing=True,
-        )
-        return answer
-
-
-@dataclass
-class MeshPlace:
-    """A namespace with DataKit, an istiod and workloads in it, whose pods are made up."""
-
-    cluster: Any
-    namespace: str
-    store: Store
-    said: list[str] = field(default_factory=list)
-    services: list[Object] = field(default_factory=list)
-
-    def put(self, one: Object, manager: str = VENDOR) -> None:
-        metadata = {key: one["metadata"][key] for key in ("name", "labels")}
-        create(self.cluster, DEPLOYMENT, self.namespace, one["metadata"]["name"],
-               {"metadata": metadata, "spec": one["spec"]}, manager)  # fmt: skip
-
-    def mesh(self) -> Mesh:
-        """The mesh, with a ready sidecar in a pod of each workload."""
-        found = find_datakit(self.cluster, self.namespace)[0]
-        live = self.cluster.list(DEPLOYMENT, self.namespace)
-        pods = [made_pod(one) for one in live]
-        space = {"metadata": {"name": self.namespace, "labels": {"istio-injection": "enabled"}}}
-        return discover(Seen([space], live, pods, self.services), found, self.config())
-
-    def config(self) -> Object | None:
-        try:
-            return self.cluster.get(CONFIG_MAP, self.namespace, "datakit-conf")
-        except NotFoundError:
-            return None
-
-    def plan(self, *names: str, preset: str = "lean", replaced: bool = True) -> Plan:
-        keys = tuple(f"{self.namespace}/{name}" for name in names)
-        seen = survey(self.cluster, find_datakit(self.cluster, self.namespace)[0])
-        given = IstioAnswers(preset, keys, keys if replaced else ())
-        answers = Answers(ClusterAnswers(self.cluster.context, self.namespace, name="lab"), istio=given)
-        return make_plan(self.cluster, replace(seen, mesh=self.mesh()), answers)
-
-    def apply(self, plan: Plan) -> Receipt:
-        return actions.apply(RollingDeployments(self.cluster), plan, None, self.store, on_event=self._say)
-
-    def undo(self, receipt: Receipt) -> Receipt:
-        return undoing.undo(RollingDeployments(self.cluster), receipt, None, self.store, on_event=self._say)
-
-    def _say(self, event: actions.Event) -> None:
-        self.said.append(f"{event.step}: {event.text}")
-
-    def live(self, name: str) -> Object:
-        found: Object = self.cluster.get(DEPLOYMENT, self.namespace, name)
-        return found
-
-    def annotation(self, name: str) -> str | None:
-        metadata = self.live(name)["spec"]["template"]["metadata"]
-        return (metadata.get("annotations") or {}).get(INSTANCES)
-
-    def objects(self) -> dict[str, Any]:
-        """All Deployments without what every write changes, managed fields included."""
-        return {one["metadata"]["name"]: comparable(one) for one in self.cluster.list(DEPLOYMENT, self.namespace)}
 
 
 @pytest.fixture

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from pathlib import Path
 
 import pytest
 from changes import CONF, ENV, NAME, Place, comparable, vendor_daemon_set
+from control_planes import ControlPlane
 
-from tui.core.errors import ConflictError
+from tests.kubectl import PROBLEM
+from tui.core.errors import ConflictError, UsageError
 from tui.core.owners import KEEPS, LEAVES, REMOVES, SETS_BACK, STOPS, forced_effect, gitops_owner, tools
 from tui.core.ports import DAEMON_SET, Cluster, Object
 from tui.core.receipts import Store
@@ -121,6 +125,51 @@ def test_a_value_written_by_hand_is_left_alone_and_taken_knowingly(place: Place)
     with pytest.raises(ConflictError) as caught:
         place.cluster.apply(DAEMON_SET, place.namespace, "datakit", ours, manager="datakit-wizard", dry_run=True)
     assert [(each.field, each.manager) for each in caught.value.conflicts] == [(ENV, "kubectl-set")]
+
+
+@pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
+def test_kubectl_itself_does_what_was_said(plane: ControlPlane, admin: Cluster, namespace: str, tmp_path: Path) -> None:
+    """`kubectl apply` of the vendor's manifest keeps what we added and sets its own value back; `kubectl set env` on
+    our key takes it over, and the next plan says so."""
+    manifest = tmp_path / "datakit.yaml"
+    whole = {"apiVersion": "apps/v1", "kind": "DaemonSet", **vendor_daemon_set(namespace)}
+    manifest.write_text(json.dumps(whole))
+
+    def kubectl(*words: str) -> None:
+        argv = ["kubectl", "--kubeconfig", str(plane.kubeconfig), "--context", "admin", "-n", namespace, *words]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+
+    place = Place(admin, namespace, Store(tmp_path / "state"))
+    kubectl("apply", "-f", str(manifest))
+    before = place_objects(place)
+    (said,) = tools(daemon_set(place))
+    assert (said.name, said.added, said.forced) == ("kubectl apply", KEEPS, SETS_BACK)
+    place.apply(CONF, forced=(ENV,))
+    assert (added(place), name_of(place)) == (True, NAME)
+
+    kubectl("apply", "-f", str(manifest))
+    assert (added(place), name_of(place)) == (True, "default")
+    (conflict,) = [each for change in place.plan().changes for each in change.conflicts]
+    assert (conflict.field, conflict.manager) == (ENV, "kubectl-client-side-apply")
+
+    place.apply(CONF, forced=(ENV,))
+    kubectl("set", "env", "daemonset/datakit", "ENV_CLUSTER_NAME_K8S=theirs")
+    assert forced_effect(daemon_set(place), "kubectl-set", "Update") == LEAVES
+    with pytest.raises(UsageError, match="differs from what this cluster's DataKit reports: theirs"):
+        place.plan()  # another name by now: which of the two is meant has to be answered
+
+    place.undo()
+    place.undo()
+    assert (added(place), name_of(place)) == (False, "theirs"), "what they wrote since stays"
+    kubectl("apply", "-f", str(manifest))
+    assert place_objects(place) == before
+
+
+def place_objects(place: Place) -> Object:
+    """The DaemonSet's spec, which kubectl and we change."""
+    found: Object = comparable(daemon_set(place), ownership=False)["spec"]
+    return found
 
 
 def _default() -> dict[str, str]:

@@ -31,7 +31,7 @@ from tui.widgets.check_table import CheckTable
 
 WHOLE = os.environ.get("FAULT_MATRIX") == "all"
 SAMPLE = {"no-cluster-tag", "stale-subpath", "expired-cert", "elected-on-worker", "dataway-down", "viewer-rights"}
-SAMPLE |= {"istiod-not-collected", "sidecar-histograms-dropped"}
+SAMPLE |= {"istiod-not-collected"}
 DEADLINE_S = 90.0
 # Who looks, and with which key, where that is the fault.
 USERS = {"viewer-rights": "viewer"}

@@ -167,6 +167,15 @@ def test_env_alone_needs_no_mount_and_nothing_wanted_claims_nothing() -> None:
     assert "data" not in config_map_body("datakit", (), None)
 
 
+def test_values_are_written_as_the_server_keeps_them() -> None:
+    """Server-side apply compares texts: an empty string, or what the server would leave out, conflicts with its owner
+    and would be written anew each time."""
+    wanted = Desired((*confs("conf"), PILOT), {"NEW": "x"}, MOUNT)
+    for body in (daemon_set_body(datakit(daemon_set()), wanted), config_map_body("datakit", wanted.confs, None)):
+        for path, value in leaves(body).items():
+            assert value not in ("", None, {}, []), path
+
+
 def applied(wanted: Desired) -> tuple[DataKit, Object]:
     """DataKit and its ConfigMap after an apply of what is wanted, as far as `ours` looks."""
     obj = daemon_set()

@@ -11,9 +11,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from tui.backend.pods import containers, failures, is_ready, listed, new_pods, node_of, node_states, reason_of, selector
+from tui.backend.pods import (
+    Reads,
+    containers,
+    failures,
+    is_ready,
+    listed,
+    new_pods,
+    node_of,
+    node_states,
+    reason_of,
+    selector,
+)
 from tui.core.errors import (
     DeadlineError,
     ForbiddenError,
@@ -28,7 +39,6 @@ from tui.core.redaction import strike_secrets
 from tui.i18n import _
 
 if TYPE_CHECKING:
-    from tui.backend.cluster import KubernetesCluster
     from tui.backend.watch import WatchStream
 
 _POLL_S = 3.0
@@ -43,8 +53,18 @@ _LOG_LINES = 5
 _EVENT = Kind("v1", "Event", "events")
 
 
+class Follows(Reads, Protocol):
+    """What this module asks of a cluster."""
+
+    def list(self, kind: Kind, namespace: str = "", *, fields: str = "") -> Sequence[Object]: ...
+
+    def log(self, namespace: str, pod: str, container: str, *, lines: int, previous: bool = False) -> str: ...
+
+    def watch(self, kind: Kind, namespace: str, name: str, resource_version: str, *, seconds: int) -> WatchStream: ...
+
+
 def wait(
-    cluster: KubernetesCluster,
+    cluster: Follows,
     namespace: str,
     name: str,
     generation: int,
@@ -65,7 +85,7 @@ def wait(
     """
     end = time.monotonic() + deadline_s
     follower = _Follower(cluster, namespace, name)
-    pods = _Pods(cluster, namespace, name)
+    pods = _Pods(cluster, namespace, name, needed=bool(replaced))
     told: Rollout | None = None
     failing: dict[str, float] = {}
     moving: dict[str, float] = {}
@@ -166,7 +186,7 @@ def _with_slowest(rollout: Rollout, moving: Mapping[str, float]) -> Rollout:
 class _Follower:
     """The DaemonSet as last seen; a daemon thread keeps it fresh by a watch or by asking."""
 
-    def __init__(self, cluster: KubernetesCluster, namespace: str, name: str) -> None:
+    def __init__(self, cluster: Follows, namespace: str, name: str) -> None:
         self._cluster, self._namespace, self._name = cluster, namespace, name
         self._object = cluster.get(DAEMON_SET, namespace, name)
         self._error: Exception | None = None
@@ -252,10 +272,14 @@ class _Follower:
 
 
 class _Pods:
-    """The DaemonSet's pods, listed anew when it changed or time passed, the rarer the more they are."""
+    """The DaemonSet's pods, listed anew when it changed or time passed, the rarer the more they are.
 
-    def __init__(self, cluster: KubernetesCluster, namespace: str, name: str) -> None:
-        self._cluster, self._namespace, self._name = cluster, namespace, name
+    `needed`: without them it cannot be seen how far it is. Else the DaemonSet's counts will do where they may not be
+    listed.
+    """
+
+    def __init__(self, cluster: Follows, namespace: str, name: str, *, needed: bool) -> None:
+        self._cluster, self._namespace, self._name, self._needed = cluster, namespace, name, needed
         self._next = 0.0
         self._version = ""
         self._granted = True
@@ -272,6 +296,8 @@ class _Pods:
         try:
             found = listed(self._cluster, daemonset)
         except ForbiddenError:
+            if self._needed:
+                raise
             self._granted = False
             return self._states
         except UnreachableError:

@@ -203,7 +203,8 @@ class StudioClient:
         try:
             self._api.ask("POST", f"dashboards/{quote(uuid, safe='')}/delete", body=None)
         except NotFoundError:
-            return
+            if self.find_dashboard(uuid) is not None:
+                raise
 
     def export_dashboard(self, uuid: str) -> dict[str, Any]:
         """The dashboard's template as the studio holds it now. Raises NotFoundError."""

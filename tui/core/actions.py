@@ -11,7 +11,7 @@ from tui.core.errors import PartialError, RefusedError, WizardError
 from tui.core.istio_targets import LeftOut
 from tui.core.plan import Plan
 from tui.core.ports import DAEMON_SET, Cluster, Object, Studio
-from tui.core.receipts import HELD, PENDING, ROLLED_OUT, WRITTEN, PodStep, Receipt, Store, unfinished
+from tui.core.receipts import HELD, PENDING, ROLLED_OUT, UNDOING, WRITTEN, PodStep, Receipt, Store, unfinished
 from tui.core.survey import DataKit
 from tui.core.view_sync import changed_since
 from tui.core.view_writes import changed_views, new_id, put_views
@@ -140,6 +140,9 @@ def _with_pods(cluster: Cluster, receipt: Receipt, plan: Plan) -> Receipt:
         known = next((each for each in receipt.pods if each.node == pod.node), None)
         before = known.before if known else uid
         receipt = receipt.with_pod(PodStep(pod.node, name, uid, before, template=template))
+    for gone in [pod for pod in receipt.pods if pod.state == UNDOING and pod.node not in nodes]:
+        # Deleted by an undo that was broken off, and none was there again when it was looked at.
+        receipt = receipt.with_pod(replace(gone, name="", uid="", state=PENDING, template=template))
     return receipt
 
 
@@ -197,6 +200,10 @@ def _bring_out(
             if not _may_go_on(first, change, journal, on_event, look, go_on):
                 return False
             first = ""
+        if not pod.uid:  # one that came up meanwhile may have done so before the new text was written
+            name, uid = canary.pods_there(cluster, live, {pod.node}).get(pod.node, ("", ""))
+            pod = replace(pod, name=name, uid=uid)
+            journal.pod(pod)
         canary.restart(cluster, live, pod, journal, on_event, cancelled)
     if first and not _may_go_on(first, change, journal, on_event, look, go_on):
         return False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -13,8 +12,8 @@ from tui.core.checks.facts import Facts
 from tui.core.errors import CancelledError, NotFoundError, StaleError, WizardError
 from tui.core.ports import POD, Cluster, Object, Series
 from tui.core.receipts import UNDONE, WRITTEN, PodStep
-from tui.core.survey import agent_pods
-from tui.core.writes import ROLLOUT_SECONDS_PER_POD, Cancelled, Event, Journal, OnEvent, progress, stop_if
+from tui.core.survey import list_agent_pods
+from tui.core.writes import ROLLOUT_SECONDS_PER_POD, Cancelled, Event, Journal, OnEvent, progress, read_surely, stop_if
 from tui.i18n import _
 
 
@@ -52,12 +51,15 @@ def when_arrived(sight: Sight) -> bool:
 
 
 def pods_there(cluster: Cluster, daemon_set: Object, nodes: Collection[str]) -> dict[str, tuple[str, str]]:
-    """Name and uid of the DaemonSet's pod on each of these nodes; those that are going away are left out."""
+    """Name and uid of the DaemonSet's pod on each of these nodes; those that are going away are left out.
+
+    Raises ForbiddenError where they may not be listed: that is not the same as that none is there.
+    """
     found = {}
-    for pod in agent_pods(cluster, daemon_set):
+    for pod in list_agent_pods(cluster, daemon_set):
         if pod.node in nodes:
-            with suppress(NotFoundError):
-                whole = cluster.get(POD, daemon_set["metadata"]["namespace"], pod.name)
+            whole = read_surely(cluster, POD, daemon_set["metadata"]["namespace"], pod.name)
+            if whole is not None:
                 found[pod.node] = (pod.name, str(whole["metadata"]["uid"]))
     return found
 
@@ -102,6 +104,8 @@ def restart(
             cluster.delete(POD, namespace, pod.name, uid=pod.uid)
             on_event(Event(title, _("deleted, so that a new one comes")))
         except (NotFoundError, StaleError):
+            if _is_there(cluster, namespace, pod):
+                raise  # else it would be waited for a pod that nobody makes
             on_event(Event(title, _("is gone already")))
     if not seen or not wait({pod.node: pod.name}):
         raise CancelledError(
@@ -111,6 +115,15 @@ def restart(
         )
     journal.pod(replace(pod, state=done))
     on_event(Event(title, _("the new pod is ready")))
+
+
+def _is_there(cluster: Cluster, namespace: str, pod: PodStep) -> bool:
+    """Whether this very pod still runs, whatever the answer to its deletion was."""
+    try:
+        metadata = cluster.get(POD, namespace, pod.name)["metadata"]
+    except NotFoundError:
+        return False
+    return metadata["uid"] == pod.uid and not metadata.get("deletionTimestamp")
 
 
 def wait_series(

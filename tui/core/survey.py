@@ -120,17 +120,18 @@ def selector(daemon_set: Object) -> str:
 
 
 def agent_pods(cluster: Reader, daemon_set: Object) -> tuple[AgentPod, ...]:
-    """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed.
-
-    They are read as rows, for there may be thousands.
-    """
-    metadata = daemon_set["metadata"]
+    """The DaemonSet's pods by node, those that are going away left out; empty where they may not be listed."""
     try:
-        rows = cluster.table(POD, metadata["namespace"], labels=selector(daemon_set))
+        return list_agent_pods(cluster, daemon_set)
     except ForbiddenError:
         return ()
+
+
+def list_agent_pods(cluster: Reader, daemon_set: Object) -> tuple[AgentPod, ...]:
+    """The same. They are read as rows, for there may be thousands. Raises ForbiddenError."""
+    metadata = daemon_set["metadata"]
     found = []
-    for row in rows:
+    for row in cluster.table(POD, metadata["namespace"], labels=selector(daemon_set)):
         status, node = str(row.cells.get("Status", "")), str(row.cells.get("Node", ""))
         if status == "Terminating" or not is_pod_of(metadata["name"], row.name):
             continue

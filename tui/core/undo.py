@@ -38,7 +38,7 @@ from tui.core.survey import cluster_uid
 from tui.core.view_writes import plan_undo_views, undo_views
 from tui.core.workloads import follow as follow_workloads
 from tui.core.workloads import waves
-from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_live, stop_if
+from tui.core.writes import STALE_RETRIES, Cancelled, Event, Journal, OnEvent, follow, never, now, read_surely, stop_if
 from tui.i18n import _
 
 _ANY = "*"  # in place of a digest: whatever the field holds, it is not another wizard's
@@ -103,7 +103,7 @@ def plan_undo(cluster: Cluster | None, receipt: Receipt, store: Store | None = N
 def refuse_without_rights(cluster: Cluster, receipt: Receipt, items: Sequence[Undo]) -> None:
     """Raise RefusedError where a right is missing that this undo will need, before anything is undone."""
     needed = [Access("patch", _kind(item.step), item.step.namespace, item.step.name) for item in items if item.live]
-    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
+    live = read_surely(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
     on_delete = live is not None and hold.strategy(live) == hold.ON_DELETE and not hold.is_ours(live)
     if live is not None and any(restart for _pod, restart in _pods_to_restart(cluster, receipt, live, on_delete)):
         needed.append(Access("delete", POD, receipt.namespace))
@@ -135,9 +135,7 @@ def _kind(step: Step) -> Kind:
 
 def _plan_undo(cluster: Cluster, step: Step) -> Undo:
     kind = _kind(step)
-    # Asked twice where it is not there: that it is gone closes the receipt for good.
-    place = (cluster, kind, step.namespace, step.name)
-    live = read_live(*place) or read_live(*place)
+    live = read_surely(cluster, kind, step.namespace, step.name)  # that it is gone closes the receipt for good
     if live is None or (step.uid and live["metadata"]["uid"] != step.uid):
         return Undo(step, {}, None, "", notes=(_("The object was deleted meanwhile; nothing of ours is left."),))
     _refuse_anothers(step, live)
@@ -320,19 +318,23 @@ def _undo_wave(
     cluster: Cluster, wave: Sequence[Undo], journal: Journal, on_event: OnEvent, cancelled: Cancelled
 ) -> None:
     """Undo some Deployments, then follow their restarts. One that does not come out is told, and does not stop it."""
-    rolling = []
+    rolling: list[tuple[Step, Object]] = []
     for item in wave:
         stop_if(cancelled)
         if after := _undo_step(cluster, item, journal, on_event, cancelled):
-            rolling.append(after)
-    for stuck in follow_workloads(cluster, rolling, on_event, cancelled, cluster.time_scale):
+            rolling.append((item.step, after))
+    for stuck in follow_workloads(
+        cluster, [after for _step, after in rolling], on_event, cancelled, cluster.time_scale
+    ):
         on_event(Event(stuck.title, stuck.why))
+    for step, _after in rolling:
+        journal.step(replace(step, state=UNDONE, rollout=""))
 
 
 def _undo_step(
     cluster: Cluster, item: Undo, journal: Journal, on_event: OnEvent, cancelled: Cancelled
 ) -> Object | None:
-    """Undo one object; a Deployment whose pods restart is returned, for its rollout to be followed."""
+    """Undo one object; a Deployment whose pods restart is returned, which is undone once its rollout was followed."""
     step, kind = item.step, _kind(item.step)
     if item.live is None:
         on_event(Event(step.title, item.note))
@@ -356,7 +358,8 @@ def _undo_step(
         rolling = after
     else:
         on_event(Event(step.title, _("our fields are removed")))
-    journal.step(replace(step, state=UNDONE, rollout=""))
+    if rolling is None:
+        journal.step(replace(step, state=UNDONE, rollout=""))
     return rolling
 
 
@@ -434,7 +437,7 @@ def _restart_pods(cluster: Cluster, journal: Journal, on_event: OnEvent, cancell
     """Restart the pods that got what is undone now and would not go back by themselves: the conf's text is mounted
     once, and under OnDelete the template too."""
     receipt = journal.receipt
-    live = read_live(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
+    live = read_surely(cluster, DAEMON_SET, receipt.namespace, receipt.daemonset) if receipt.pods else None
     if live is None:
         return
     on_delete = hold.strategy(live) == hold.ON_DELETE

@@ -99,6 +99,11 @@ def read_live(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object
         return None
 
 
+def read_surely(cluster: Cluster, kind: Kind, namespace: str, name: str) -> Object | None:
+    """The same, asked twice where it is not there: for answers after which nothing of it is looked at again."""
+    return read_live(cluster, kind, namespace, name) or read_live(cluster, kind, namespace, name)
+
+
 def write(cluster: Cluster, change: Change, journal: Journal, on_event: OnEvent) -> Applied:
     """One server-side apply of a reviewed change, journalled before and after. Its conflicts are forced: the caller
     has made sure that each was asked for by name."""

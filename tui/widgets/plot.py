@@ -13,7 +13,8 @@ from textual.widgets import Static
 from tui.widgets.glyphs import fit, glyph, muted, plain
 
 Points = Sequence[tuple[float, float]]
-_ROOMY = 76
+_ROOMY = 76  # cells from which the time of the newest value stands at its end
+_RATE, _TIME = 9, 10
 
 
 class Plot(Static):
@@ -43,7 +44,9 @@ class Plot(Static):
     def _draw(self) -> None:
         flat = self._shown
         width = max(self.size.width, 40)
-        label = min(max(cell_len(name) for name in flat) + 1, width - (43 if width >= _ROOMY else 22)) if flat else 0
+        label = (
+            min(max(cell_len(name) for name in flat) + 1, width - 22 - _RATE - _TIME * (width >= _ROOMY)) if flat else 0
+        )
         parts: list[tuple[str, str]] = [(plain(self._head) + "\n", muted())] if self._head else []
         for name, points in flat.items():
             parts += line(name, points, label, width)
@@ -51,13 +54,13 @@ class Plot(Static):
 
 
 def line(name: str, points: Points, label: int, width: int) -> list[tuple[str, str]]:
-    """One metric: name (in `label` cells), course, newest value, and where there is room its rate and when it was
+    """One metric: name (in `label` cells), course, newest value, its rate, and where there is room when it was
     scraped; of a counter its increase is drawn.
     """
     value_width = 9
     values = [value for _time, value in points]
     counter = name.split("  ")[0].endswith("_total")
-    more = _more(points, counter) if width >= _ROOMY else ""
+    more = _more(points, counter, width >= _ROOMY)
     room = max(width - label - value_width - 2 - len(more), 4)
     drawn = [after - before for before, after in pairwise(values)] if counter else values
     return [
@@ -69,7 +72,7 @@ def line(name: str, points: Points, label: int, width: int) -> list[tuple[str, s
     ]
 
 
-def _more(points: Points, counter: bool) -> str:
+def _more(points: Points, counter: bool, roomy: bool) -> str:
     """A counter's growth a second between its last two values, and the time of the newest; both in fixed columns."""
     if not points:
         return ""
@@ -77,7 +80,9 @@ def _more(points: Points, counter: bool) -> str:
     if counter and len(points) > 1:
         (before, low), (then, high) = points[-2:]
         rate = f"+{number((high - low) / (then - before) * 1000)}/s" if high >= low and then > before else ""
-    return rate.rjust(11) + time.strftime("  %H:%M:%S", time.localtime(points[-1][0] / 1000))
+    if not roomy:
+        return rate.rjust(_RATE)
+    return rate.rjust(_RATE) + time.strftime("  %H:%M:%S", time.localtime(points[-1][0] / 1000))
 
 
 def spark(values: Sequence[float]) -> str:

@@ -83,6 +83,7 @@ class World:
     may_exec: bool = True
     has_fed: bool = True
     studio: bool = True
+    every_node: bool = False
     env: dict[str, str] = field(default_factory=lambda: {"ENV_DEFAULT_ENABLED_INPUTS": "cpu,container"})
     confs: dict[str, str] = field(default_factory=dict)
     loaded: dict[str, int] = field(default_factory=dict)
@@ -104,6 +105,8 @@ class World:
             asked_pods=pods,
             confs=[],
             may_exec=self.may_exec,
+            every_node=self.every_node,
+            leader="",
             agent=lambda _pod: agent,
             inputs_of=lambda _pod: AgentInputs(self.loaded, {}, "defeat", "cp-1"),
             load=lambda text: __import__("tui.core.prom.conf", fromlist=["load"]).load(text, {}),
@@ -381,3 +384,17 @@ def test_an_empty_panel_is_told_when_what_collects_it_drops_its_field() -> None:
     assert told.object == "Deployment prod/productpage-v1"
     versions = next(one for one in views.view("istio-mesh").panels if one.key == "M15")
     assert panel._dropped_of_mesh(facts, PanelFill(versions, (("istio_prom", "istio_build"),))) is None
+
+
+def test_a_large_mesh_is_sampled_and_says_so() -> None:
+    seen = annotated()
+    many = [pod(seen.deployments[0], number) for number in range(100, 140)]
+    large: dict[str, Any] = {"seen": replace(seen, pods=[*seen.pods, *many])}
+    found = look("sidecars/answers", **large)
+    assert found.found == "12 addresses answer (a sample of 44; --every-node asks all)"
+    assert look("sidecars/answers", **large, every_node=True).found == "44 addresses answer"
+    assert "sample" in look("sidecars/fed", **large, now=NOW + 900).found
+    # Each target is among those that are asked, whatever the number of its pods.
+    facts = World(**large).facts()
+    sampled = MeshFacts.of(facts).part(PARTS[2]).sampled
+    assert {target.name for target, _proxy in sampled} == {"productpage-v1", "details-v1", "ratings-v1", "reviews-v1"}

@@ -180,7 +180,8 @@ def answers(facts: Facts, part: PartFacts) -> Finding:
             object=bad[0].partition(":")[0],
             remedy=_("Look whether the port is open to the node: a NetworkPolicy, or prometheus merge switched off."),
         )
-    return passed(ngettext("{n} address answers", "{n} addresses answer", len(made)).format(n=len(made)))
+    count = ngettext("{n} address answers", "{n} addresses answer", len(made)).format(n=len(made))
+    return passed(count + part.in_words)
 
 
 def kept(_facts: Facts, part: PartFacts) -> Finding:
@@ -270,14 +271,14 @@ def fed(facts: Facts, part: PartFacts) -> Finding:
             remedy=_("Look at DataKit's log inside the container."),
             due_s=due,
         )
-    return passed(_("all that is collected"))
+    return passed(_("all that is collected") + part.in_words)
 
 
 def _silent(part: PartFacts) -> list[str]:
     """The targets of which no agent has fed anything since it started; all, where agents may not be asked.
 
-    An annotation is served by the agent on the pod's node, a conf by one of them all. Discovery feeds under names that
-    tell nothing of the target.
+    An annotation is served by the agent on the pod's node, a conf by the elected one or by any. Discovery feeds under
+    names that tell nothing of the target. In a large mesh a sample is asked.
     """
     whole = part.whole
     if not whole.may_exec:
@@ -286,9 +287,9 @@ def _silent(part: PartFacts) -> list[str]:
     for one in part.sources:
         fed_as = {found.feed_name for found in one.inputs()}
         if one.by == "annotation":
-            agents = whole.agents(proxy.node for proxy in one.target.proxies if proxy.ready)
+            agents = whole.agents_of(one.target, part.sampled)
         elif one.by == "conf":
-            agents = whole.facts.ready_pods
+            agents = whole.elected
         else:
             continue
         if agents and not _some(whole, agents, fed_as, every=one.by == "annotation"):

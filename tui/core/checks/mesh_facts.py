@@ -29,7 +29,7 @@ from tui.core.prom.conf import load, load_annotation
 from tui.core.prom.settings import Pod, PromInput
 from tui.core.survey import CLUSTER_TAG, CONFIG_MAP_NAME, AgentPod, host_cluster_name
 from tui.core.view_schema import Panel
-from tui.i18n import assets
+from tui.i18n import _, assets
 
 # DataKit takes an annotation up when it collects objects, and drops it once if it is busy (facts of 1.84.1:
 # internal/plugins/inputs/container/kubernetes/k8s_pod_prom.go).
@@ -37,7 +37,7 @@ OBJECT_CYCLE_S = 300.0
 INTERVAL_S = 60.0
 UPLOAD_S = 60.0
 AGE_S = 2.0  # what the three routes share is as new as that
-MOST_SCRAPES = 12  # of one part, when it is to be told whether anything is to be had
+MOST_SAMPLED = 12  # pods of one part that are asked, unless every node is wanted
 ANY = "http://x:1/"
 _MOST_NAMED = 20  # instances in one condition of a query
 Need = tuple[str, str, bool]  # measurement, field, and whether its points must be istiod's
@@ -177,10 +177,16 @@ class MeshFacts:
         """Whether anything may be looked at from inside DataKit's pods."""
         return self.facts.may_exec
 
-    def agents(self, nodes: Iterable[str]) -> list[AgentPod]:
-        """The ready DataKit pods of these nodes."""
-        wanted = set(nodes)
-        return [pod for pod in self.facts.ready_pods if pod.node in wanted]
+    def agents_of(self, target: Target, sampled: Iterable[tuple[Target, Proxy]]) -> list[AgentPod]:
+        """The agents on the nodes of a target's pods, of those that are sampled."""
+        nodes = {proxy.node for one, proxy in sampled if one.title == target.title}
+        return [pod for pod in self.facts.ready_pods if pod.node in nodes]
+
+    @property
+    def elected(self) -> list[AgentPod]:
+        """The agents that may collect a conf: the one that holds the election, else those that questions go to."""
+        leader = self.facts.leader
+        return [pod for pod in self.facts.ready_pods if pod.node == leader] or self.facts.asked_pods
 
     def feeds(self, pod: AgentPod) -> dict[str, Feed]:
         """What the agent in a pod has fed. Raises WizardError."""
@@ -333,10 +339,33 @@ class PartFacts:
     # What is there now
 
     @property
-    def scrapes(self) -> list[tuple[Target, Proxy, Scrape]] | None:
-        """Scrapes from DataKit's pods of one ready pod of every target that is collected, then of others, a few.
+    def sampled(self) -> list[tuple[Target, Proxy]]:
+        """One ready pod of every target that is collected, then others: all where every node is wanted, else a few.
 
-        None where no command may be run there. One that cannot be made has an error in place of a body.
+        Those of nodes without a ready DataKit are left out: nobody there could look.
+        """
+        agents = {pod.node for pod in self.whole.facts.ready_pods}
+        titles = {one.target.title: one.target for one in self.sources}
+        near = [
+            [(one, proxy) for proxy in one.proxies if proxy.ready and proxy.ip and proxy.node in agents]
+            for one in titles.values()
+        ]
+        wanted = [found[0] for found in near if found] + [other for found in near for other in found[1:]]
+        return wanted if self.whole.facts.every_node else wanted[:MOST_SAMPLED]
+
+    @property
+    def in_words(self) -> str:
+        """What to add to a count where only some of the pods were asked."""
+        ready = sum(one.ready for one in {one.target.title: one.target for one in self.sources}.values())
+        if len(self.sampled) >= min(ready, MOST_SAMPLED + 1):
+            return ""
+        return " " + _("(a sample of {ready}; --every-node asks all)").format(ready=ready)
+
+    @property
+    def scrapes(self) -> list[tuple[Target, Proxy, Scrape]] | None:
+        """Scrapes of these pods from the DataKit of their nodes; None where no command may be run there.
+
+        One that cannot be made has an error in place of a body.
         """
         return self._shared.once("scrapes", self._scrape)
 
@@ -345,21 +374,14 @@ class PartFacts:
         if not whole.may_exec:
             return None
         agents = {pod.node: pod for pod in whole.facts.ready_pods}
-        titles = {one.target.title: one.target for one in self.sources}
-        near = [
-            [(one, proxy) for proxy in one.proxies if proxy.ready and proxy.ip and proxy.node in agents]
-            for one in titles.values()
-        ]
-        wanted = [found[0] for found in near if found] + [other for found in near for other in found[1:]]
 
         def ask(one: tuple[Target, Proxy]) -> Scrape:
             return whole.facts.agent(agents[one[1].node]).scrape(self.part.url(one[1].ip))
 
-        wanted = wanted[:MOST_SCRAPES]
-        answers = each(wanted, ask)
+        answers = each(self.sampled, ask)
         return [
             (target, proxy, Scrape(None, error=a.what) if isinstance(a, WizardError) else a)
-            for (target, proxy), a in zip(wanted, answers, strict=True)
+            for (target, proxy), a in zip(self.sampled, answers, strict=True)
         ]
 
     @property
