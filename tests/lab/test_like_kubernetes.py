@@ -469,3 +469,14 @@ def test_a_directive_about_what_is_not_there_says_nothing(server: Server) -> Non
     for directive in ("replace", "delete", "merge"):
         change = {"spec": {"template": {"spec": {"affinity": {"$patch": directive, "nodeAffinity": {}}}}}}
         assert server.send("PATCH", path, change, STRATEGIC).body["metadata"] == before["metadata"]
+
+
+def test_a_local_review_is_about_its_own_namespace(server: Server) -> None:
+    path = "/apis/authorization.k8s.io/v1/namespaces/same/localsubjectaccessreviews"
+    asked = {"verb": "get", "resource": "pods", "namespace": "default"}
+    body = {"metadata": {"namespace": "same"}, "spec": {"user": "editor", "resourceAttributes": asked}}
+    answer = server.send("POST", path, body)
+    why = 'spec.resourceAttributes.namespace: Invalid value: "default": must match metadata.namespace'
+    assert (answer.status, answer.message) == (422, f'.authorization.k8s.io "" is invalid: {why}')
+    body["spec"]["resourceAttributes"]["namespace"] = "same"
+    assert server.send("POST", path, body).body["status"] == {"allowed": False}
