@@ -427,3 +427,56 @@ def test_what_bindings_are_shown_with(kind: str, server: Server) -> None:
     told = {each["name"]: each["description"] for each in table["columnDefinitions"]}["Role"]
     assert told.startswith("RoleRef can ")
     assert told.endswith("the Authorizer must return an error.")
+
+
+def test_what_an_apply_empties_is_still_there(server: Server) -> None:
+    """A struct of which its owner gives all fields up, but not the struct."""
+    path = f"{DEPLOYMENTS}/emptied"
+    assert server.send("POST", DEPLOYMENTS, deployment("emptied")).status == 201
+
+    def placed(affinity: Obj) -> Any:
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"affinity": affinity}}}}
+        return server.apply(path, body).body["spec"]["template"]["spec"].get("affinity")
+
+    terms = [{"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}]
+    full = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}}
+    assert placed(full) == full
+    assert placed({"nodeAffinity": {}}) == {"nodeAffinity": {}}
+    assert placed({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("pod", "status", "text"),
+    [
+        ({"nodeSelector": {"$patch": "odd"}}, 500, "unknown patch type: odd in map: map[$patch:odd]"),
+        ({"containers": [{"$patch": "odd"}]}, 500, "unknown patch type: odd in map: map[$patch:odd]"),
+        ({"terminationGracePeriodSeconds": "x"}, 422, "unrecognized type: int64"),
+        ({"hostNetwork": 1}, 422, "unrecognized type: bool"),
+        ({"nodeName": 5}, 422, "cannot convert int64 to string"),
+    ],
+)
+def test_a_strategic_patch_is_refused(pod: Obj, status: int, text: str, server: Server) -> None:
+    path = f"{DEPLOYMENTS}/patched"
+    server.send("POST", DEPLOYMENTS, deployment("patched", {"nodeSelector": {"a": "b"}}))
+    answer = server.send("PATCH", path, {"spec": {"template": {"spec": pod}}}, STRATEGIC)
+    assert answer.status == status
+    assert answer.message.endswith(text)
+
+
+def test_a_directive_about_what_is_not_there_says_nothing(server: Server) -> None:
+    path = f"{DEPLOYMENTS}/directed"
+    before = server.send("POST", DEPLOYMENTS, deployment("directed")).body
+    for directive in ("replace", "delete", "merge"):
+        change = {"spec": {"template": {"spec": {"affinity": {"$patch": directive, "nodeAffinity": {}}}}}}
+        assert server.send("PATCH", path, change, STRATEGIC).body["metadata"] == before["metadata"]
+
+
+def test_a_local_review_is_about_its_own_namespace(server: Server) -> None:
+    path = "/apis/authorization.k8s.io/v1/namespaces/same/localsubjectaccessreviews"
+    asked = {"verb": "get", "resource": "pods", "namespace": "default"}
+    body = {"metadata": {"namespace": "same"}, "spec": {"user": "editor", "resourceAttributes": asked}}
+    answer = server.send("POST", path, body)
+    why = 'spec.resourceAttributes.namespace: Invalid value: "default": must match metadata.namespace'
+    assert (answer.status, answer.message) == (422, f'.authorization.k8s.io "" is invalid: {why}')
+    body["spec"]["resourceAttributes"]["namespace"] = "same"
+    assert server.send("POST", path, body).body["status"] == {"allowed": False}

@@ -1,8 +1,8 @@
 """Rollouts and mounts, recorded with controllers and a kubelet: the lab comes to the same outcomes.
 
 Order and number of the status updates depend on timing, so what is held against the recordings (04e, 04f, 08f, 09a; 08e
-is test_lab_kubelet's) is where a rollout begins and ends, what holds all the way, which revisions, states, reasons and
-events there are at the end, and which file a container sees.
+is test_lab_kubelet's, 01f test_replay's, 01i to 01l test_recorded_kubectl's) is where a rollout begins and ends, what
+holds all the way, which revisions, states, reasons and events there are at the end, and which file a container sees.
 """
 
 from __future__ import annotations

@@ -65,6 +65,10 @@ def _check_metadata(resource: Resource, obj: Obj) -> None:
     rest = {name: value for name, value in meta.items() if name != "managedFields"}
     if rest and rest != {"namespace": namespace}:
         raise _refuse(resource, errors.invalid("metadata", meta, "must be empty"))
+    asked = obj["spec"].get("resourceAttributes")
+    if resource.kind == "LocalSubjectAccessReview" and asked is not None and asked.get("namespace") != namespace:
+        where = "spec.resourceAttributes.namespace"
+        raise _refuse(resource, errors.invalid(where, asked.get("namespace", ""), "must match metadata.namespace"))
 
 
 def _asked(spec: Obj) -> Attributes:

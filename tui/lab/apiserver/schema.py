@@ -198,8 +198,12 @@ def _converted(shape: Shape, value: Any, kind: str) -> str:
         value = next((each for each in (value if isinstance(value, list) else value.values())), None)
         shape = shape.elem
     scalar = shape.elem is not None and shape.elem.kind == "scalar" and kind in GO_SCALARS.values()
+    if shape.name == "intstr":
+        return f"json: cannot unmarshal {json_kind(value)} into Go value of type int32"
     if shape.kind == "scalar" or scalar:
-        return f"cannot convert {go_type} to {kind}"
+        # Go converts numbers into each other, and whole ones into (one character) texts.
+        convertible = {"int64", "float64"} if kind.startswith("int") else {"int64"} if kind == "string" else set()
+        return f"cannot convert {go_type} to {kind}" if go_type in convertible else f"unrecognized type: {kind}"
     if shape.kind == "struct":
         return f"cannot restore struct from: {go_kind}"
     return f"cannot restore {'slice' if shape.kind == 'list' else 'map'} from {go_kind}"

@@ -18,7 +18,7 @@ DROP = "$deleteFromPrimitiveList/"
 
 
 class MissingMergeKeyError(ValueError):
-    """An item of a patch names no entry."""
+    """An item of a patch names no entry, or says what is to be done with it in an unknown word."""
 
 
 def strategic_merge(shape: Shape | None, live: Obj, change: Obj) -> Obj:
@@ -28,6 +28,8 @@ def strategic_merge(shape: Shape | None, live: Obj, change: Obj) -> Obj:
         return {key: value for key, value in change.items() if key != DIRECTIVE}
     if directive == "delete":
         return {}
+    if directive is not None:
+        raise _unknown(directive, change)
     out = dict(live)
     kept = change.get(RETAIN)
     if isinstance(kept, list):
@@ -43,6 +45,8 @@ def strategic_merge(shape: Shape | None, live: Obj, change: Obj) -> Obj:
         if item is None:
             out.pop(key, None)
             continue
+        if key not in out and isinstance(item, dict) and DIRECTIVE in item:
+            continue  # a directive about what is not there says nothing
         child = shape.child(key) if shape is not None and shape.kind != "scalar" else None
         out[key] = _merge(child, out.get(key), item, change.get(ORDER + key))
     for key, order in change.items():
@@ -51,6 +55,10 @@ def strategic_merge(shape: Shape | None, live: Obj, change: Obj) -> Obj:
             child = shape.child(name) if shape is not None else None
             out[name] = _ordered(out[name], out[name], order, child.merge_key if child else "")
     return out
+
+
+def _unknown(directive: Any, change: Obj) -> MissingMergeKeyError:
+    return MissingMergeKeyError(f"unknown patch type: {go_value(directive)} in map: {go_value(change)}")
 
 
 def _merge(shape: Shape | None, live: Any, change: Any, order: Any) -> Any:
@@ -92,6 +100,11 @@ def _merge_list(shape: Shape, live: list[Any], change: list[Any], order: Any) ->
     out = list(live)
     patched: list[Any] = []
     for item in change:
+        directive = item.get(DIRECTIVE) if isinstance(item, dict) else None
+        if directive == "merge":
+            raise MissingMergeKeyError("merging lists cannot yet be specified in the patch")
+        if directive not in (None, "delete", "replace"):
+            raise _unknown(directive, item)
         if not isinstance(item, dict) or item.get(key) is None:
             shown = go_value(item)
             raise MissingMergeKeyError(f"map: {shown} does not contain declared merge key: {key}")

@@ -363,7 +363,7 @@ def _compare_lists(shape: Shape, olds: list[Any], news: list[Any], path: Path, o
 
 
 def remove(shape: Shape, value: Any, fields: FieldSet) -> Any:
-    """`value` without the fields in the set; None where nothing is left of a list or map."""
+    """`value` without the fields in the set; None where nothing is left of a list, or was in a map."""
     if shape.kind == "scalar":
         return value
     if shape.kind == "list":
@@ -380,7 +380,7 @@ def remove(shape: Shape, value: Any, fields: FieldSet) -> Any:
             continue
         below = fields.children.get(element)
         out[name] = remove(child, item, below) if below and not below.empty else item
-    return out or None
+    return out  # a struct that was emptied is still there
 
 
 def _remove_items(shape: Shape, value: list[Any], fields: FieldSet) -> list[Any]:
