@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bench import line, measure
 
 
+@pytest.mark.slow
 def test_every_figure_can_be_measured(tmp_path: Path) -> None:
     figures = {one.name: one for one in measure(tmp_path, 1, etcd=False)}
     assert set(figures) == {

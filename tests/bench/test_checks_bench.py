@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from checks_bench import measure, told
 
 from tui.core.checks import CONTAINER, ETCD, KUBERNETES
 
 
+@pytest.mark.slow
 def test_every_route_and_all_of_them_can_be_measured(tmp_path: Path) -> None:
     figures = list(measure(tmp_path, 1, mesh=False))  # which would take longer to come up than all the rest
     alone = [one.name for one in figures[:-2]]

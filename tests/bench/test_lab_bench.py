@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from bench import line
 from lab_bench import measure
 
 
+@pytest.mark.slow
 def test_every_figure_can_be_measured(tmp_path: Path) -> None:
     figures = {one.name: one for one in measure(tmp_path, large=5, count=5, rest_s=0.1)}
     assert set(figures) == {

@@ -2,7 +2,7 @@
 
 In the run, in JSON, in text and on the screen.
 
-pytest takes a fixed few; FAULT_MATRIX=all takes every fault.
+pytest takes a fixed few; with FAULT_MATRIX=all, as .ci/run has it, every fault.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ def test_each_fault_makes_its_own_check_the_first_that_is_not_well(
     play([fault for fault in CHOSEN if strategy_of(fault) == strategy and not fault.needs_mesh], lab, rests)
 
 
+@pytest.mark.slow
 def test_each_fault_of_the_mesh_makes_its_own_check_the_first_that_is_not_well(tmp_path: Path) -> None:
     with practice(tmp_path, mesh=True) as lab:
         answers = picked(given(lab, tmp_path), *WHOLE_MESH)

@@ -374,6 +374,7 @@ async def test_a_fault_shows_while_it_is_set_and_not_before_or_after(name: str, 
     await assert_healthy(place)
 
 
+@pytest.mark.slow
 async def test_each_fault_of_the_mesh_shows_while_it_is_set_and_not_before_or_after(tmp_path: Path) -> None:
     lab = Lab(nodes=2, interval_s=0.5, mesh=True)
     await lab.start()

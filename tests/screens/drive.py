@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+from textual._compositor import Compositor
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from tests.screens.fakes import API_KEY, FakeBackend, World
@@ -93,8 +97,13 @@ async def driving(
     look: Look | None = None,
     open_world: Callable[[], wizard.World] | None = None,
     endpoint: str = "https://studio.example",
+    paint: bool = False,
 ) -> AsyncIterator[Drive]:
-    """A wizard at its first screen. The API key is given as by the environment, unless `key` is ""."""
+    """A wizard at its first screen. The API key is given as by the environment, unless `key` is "".
+
+    Without `paint` nothing is painted but what `Drive.text` asks for: no one looks at the frames between, and they
+    are a third of the work.
+    """
     background.reset()
     world = world or World.fresh()
     state = tmp_path / "state"
@@ -103,7 +112,15 @@ async def driving(
         open_world or (lambda: wizard.World(FakeBackend(world), state)), look or Look(False, False), state, given=given
     )
     app = wizard.WizardApp(options)
-    async with app.run_test(size=size) as pilot:
-        drive = Drive(app, pilot, world)
-        await drive.rest()
-        yield drive
+    unpainted = mock.patch.object(Compositor, "render_update", _paint_nothing)
+    with nullcontext() if paint else unpainted:
+        async with app.run_test(size=size) as pilot:
+            drive = Drive(app, pilot, world)
+            await drive.rest()
+            yield drive
+
+
+def _paint_nothing(self: Compositor, screen_stack: Any = None, **_options: Any) -> None:
+    """Compositor.render_update without its frame: what is below a page stays known, and what is dirty is done."""
+    visible_screen_stack.set(screen_stack or [])
+    self._dirty_regions.clear()

@@ -48,9 +48,10 @@ async def watching(
     size: tuple[int, int] = (80, 24),
     world: World | None = None,
     look: Look | None = None,
+    paint: bool = False,
 ) -> AsyncIterator[Drive]:
     """A live view, answered, above a wizard that has cluster and workspace."""
-    async with driving(tmp_path, world or World.fresh(), size=size, look=look) as drive:
+    async with driving(tmp_path, world or World.fresh(), size=size, look=look, paint=paint) as drive:
         session, backend = drive.app.session, FakeBackend(drive.world)
         session.cluster = backend.clusters().connect("admin@prod")
         session.studio = backend.studio("https://studio.example", drive.world.key)
@@ -143,7 +144,7 @@ async def test_a_longer_range(tmp_path: Path) -> None:
 
 async def test_nothing_is_painted_where_nothing_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for size in ((80, 24), (140, 40)):
-        async with watching(tmp_path / str(size[0]), size=size) as drive:
+        async with watching(tmp_path / str(size[0]), size=size, paint=True) as drive:
             painted: list[object] = []
             monkeypatch.setattr(drive.app, "_display", lambda _screen, what, seen=painted: seen.append(what))
             await page(drive)._look(quiet=True)
@@ -153,7 +154,7 @@ async def test_nothing_is_painted_where_nothing_changed(tmp_path: Path, monkeypa
 
 
 async def test_only_the_panel_that_changed_is_painted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with watching(tmp_path, size=(140, 40)) as drive:
+    async with watching(tmp_path, size=(140, 40), paint=True) as drive:
         [changed, *_others] = page(drive).panels[0].queries(page(drive).live.chosen)
 
         def answer(asks: Sequence[Ask], end_ms: int) -> list[Answer]:
