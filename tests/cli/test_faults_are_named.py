@@ -120,7 +120,9 @@ async def on_screen(report: Report) -> list[str]:
         return str(table.content).splitlines()
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize(
+    "strategy", [STRATEGIES[0], *(pytest.param(other, marks=pytest.mark.slow) for other in STRATEGIES[1:])]
+)
 def test_each_fault_makes_its_own_check_the_first_that_is_not_well(
     lab: Practice, strategy: str, tmp_path: Path
 ) -> None:
