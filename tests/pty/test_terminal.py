@@ -316,7 +316,9 @@ def test_a_plugin_that_has_to_ask_gets_the_terminal_and_gives_it_back(place: Pat
             terminal.wait_for("What to do")
             assert "gave no credentials" in terminal.text()
             terminal.type("\x1b")
-            terminal.wait_for("Log in with my-login")
+            # The page tells of the button below it, and Enter right behind Esc would be one key, Alt-Enter.
+            terminal.wait_for(lambda text: "What to do" not in text and "Log in with my-login" in text)
+            terminal.wait_quiet(0.3)
             terminal.type("\r")
             terminal.wait_for("code:")
             terminal.type("4711\r")
