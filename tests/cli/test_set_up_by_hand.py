@@ -11,23 +11,8 @@ import pytest
 from practice import Practice, practice
 from test_walk import checks, not_well
 
-# The tutorial's 1.3.1, without its comments; the address is the one that it and the lab have.
-ETCD_CONF = """
-[[inputs.prom]]
-  urls = ["https://172.16.0.229:2379/metrics"]
-  source = "etcd"
-  metric_types = ["counter", "gauge"]
-  metric_name_filter = ["etcd_server_proposals","etcd_server_leader","etcd_server_has","etcd_network_client"]
-  measurement_prefix = ""
-  interval = "60s"
-  tls_open = true
-  tls_cert = "/etc/kubernetes/pki/etcd/peer.crt"
-  tls_key = "/etc/kubernetes/pki/etcd/peer.key"
+from tui.core.etcd_presets import TUTORIAL
 
-  [[inputs.prom.measurements]]
-    prefix = "etcd_"
-    name = "etcd"
-"""
 CONF_PATH = "/usr/local/datakit/conf.d/etcd/etcd.conf"
 MOUNTS = [
     {"name": "datakit-conf", "mountPath": CONF_PATH, "subPath": "etcd.conf"},
@@ -48,7 +33,7 @@ def kubectl(lab: Practice, *arguments: str) -> None:
 
 def test_the_tutorial_followed_by_hand_is_understood_without_answers(tmp_path: Path) -> None:
     with practice(tmp_path) as lab:
-        conf = {"data": {"etcd.conf": ETCD_CONF}}
+        conf = {"data": {"etcd.conf": TUTORIAL}}
         kubectl(lab, "patch", "configmap", "datakit-conf", "--type", "merge", "-p", json.dumps(conf))
         pod = {"spec": {"template": {"spec": POD}}}
         kubectl(lab, "patch", "daemonset", "datakit", "--type", "strategic", "-p", json.dumps(pod))
