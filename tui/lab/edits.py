@@ -107,28 +107,19 @@ def _env(item: Object) -> list[Object]:
     return found
 
 
-class ConfEdit:
-    """A conf becomes `change(text)` (None: the key goes), once it is in use; then the pods start anew, if `restart`.
+class OnceThere:
+    """An edit of what may not be there yet: made at once, or in the background as soon as it is there."""
 
-    What a person repairs stays repaired: an edit is made once.
-    """
-
-    def __init__(
-        self, cluster: Cluster, change: Callable[[str], str | None], *, restart: bool = True, key: str = KEY
-    ) -> None:
-        self._cluster = cluster
-        self._key = key
-        self._change = change
-        self._restart = restart
+    def __init__(self) -> None:
         self._waiting: asyncio.Task[None] | None = None
-        self._before: str | None = None
-        self._after: str | None = None
-        self._owners: list[Object] = []
+
+    async def _break(self) -> bool:
+        """Make the edit if there is something to edit. Returns whether it was made."""
+        raise NotImplementedError
 
     async def set(self) -> bool:
-        """Make the edit, or wait for a conf in the background. Returns whether it was made."""
-        if await self._cluster.conf_in_use(self._key):
-            await self._break()
+        """Make the edit, or wait in the background. Returns whether it was made."""
+        if await self._break():
             return True
         self._waiting = asyncio.create_task(self._wait())
         return False
@@ -137,13 +128,39 @@ class ConfEdit:
         while True:
             await asyncio.sleep(4 * _POLL_S)
             try:
-                if await self._cluster.conf_in_use(self._key):
-                    await self._break()
+                if await self._break():
                     return
             except (ApiStatusError, OSError, TimeoutError):
                 continue
 
-    async def _break(self) -> None:
+    async def _stop_waiting(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+
+
+class ConfEdit(OnceThere):
+    """A conf becomes `change(text)` (None: the key goes), once it is in use; then the pods start anew, if `restart`.
+
+    What a person repairs stays repaired: an edit is made once.
+    """
+
+    def __init__(
+        self, cluster: Cluster, change: Callable[[str], str | None], *, restart: bool = True, key: str = KEY
+    ) -> None:
+        super().__init__()
+        self._cluster = cluster
+        self._key = key
+        self._change = change
+        self._restart = restart
+        self._before: str | None = None
+        self._after: str | None = None
+        self._owners: list[Object] = []
+
+    async def _break(self) -> bool:
+        if not await self._cluster.conf_in_use(self._key):
+            return False
+
         def change(item: Object) -> None:
             self._owners = copy.deepcopy(item["metadata"].get("managedFields", []))
             self._before = item["data"][self._key]
@@ -153,12 +170,11 @@ class ConfEdit:
         await self._cluster.change(self._cluster.config_map, change)
         if self._restart:
             await self._cluster.restart_pods()
+        return True
 
     async def clear(self) -> None:
         """Take the edit back, unless somebody has changed the text since, and let every pod have it."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-            await asyncio.gather(self._waiting, return_exceptions=True)
+        await self._stop_waiting()
         if self._before is None or await self._cluster.conf(self._key) != self._after:
             return
 

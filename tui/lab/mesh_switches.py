@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tui.core.errors import UsageError
 from tui.i18n import _
 from tui.lab import conf_edits
-from tui.lab.client import ApiStatusError, Client, Object
-from tui.lab.edits import Cluster, ConfEdit
+from tui.lab.client import Client, Object
+from tui.lab.edits import Cluster, ConfEdit, OnceThere
 from tui.lab.mesh import objects
 
 if TYPE_CHECKING:
@@ -43,36 +43,20 @@ def _is_rolled_out(item: Object) -> bool:
     return status.get("observedGeneration") == item["metadata"]["generation"] and counts == [wanted] * 3
 
 
-class AnnotationEdit:
+class AnnotationEdit(OnceThere):
     """The annotation of a Deployment's pods becomes `change(text)` (None: it goes), once there is one; the pods roll.
 
     What a person repairs stays repaired: an edit is made once.
     """
 
     def __init__(self, cluster: Cluster, namespace: str, name: str, change: Callable[[str], str | None]) -> None:
+        super().__init__()
         self._cluster = cluster
         self._path = deployment(namespace, name)
         self._change = change
-        self._waiting: asyncio.Task[None] | None = None
         self._before: str | None = None
         self._after: str | None = None
         self._owners: list[Object] = []
-
-    async def set(self) -> bool:
-        """Make the edit, or wait for an annotation in the background. Returns whether it was made."""
-        if await self._break():
-            return True
-        self._waiting = asyncio.create_task(self._wait())
-        return False
-
-    async def _wait(self) -> None:
-        while True:
-            await asyncio.sleep(4 * _POLL_S)
-            try:
-                if await self._break():
-                    return
-            except (ApiStatusError, OSError, TimeoutError):
-                continue
 
     async def _break(self) -> bool:
         live = await self._cluster.client.get(self._path)
@@ -91,9 +75,7 @@ class AnnotationEdit:
 
     async def clear(self) -> None:
         """Take the edit back, unless somebody has changed the text since."""
-        if self._waiting is not None:
-            self._waiting.cancel()
-            await asyncio.gather(self._waiting, return_exceptions=True)
+        await self._stop_waiting()
         live = await self._cluster.client.get(self._path)
         if self._before is None or _annotations(live).get(objects.INSTANCES) != self._after:
             return
