@@ -6,10 +6,8 @@ pytest runs a fixed sample of each row; FAULT_MATRIX=all runs the whole table.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +15,7 @@ import pytest
 from control_planes import ControlPlane
 from fault_worlds import EtcdNodes, OneNodeFirst, Views, Workloads, World
 from faults import Column
-from studio_answers import KEY, SCALE, TOKEN
+from studio_answers import serving
 
 from tui.core.errors import Exit, PartialError, WizardError
 from tui.lab.studio import StudioServer
@@ -45,18 +43,8 @@ Get = Callable[[str], World]
 
 @pytest.fixture(scope="module")
 def studio_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StudioServer]:
-    """A practice studio in a thread of its own, because the client blocks."""
-    folder = tmp_path_factory.mktemp("studio")
-    server = StudioServer(str(folder / "studio.sqlite"), KEY, TOKEN, time_scale=SCALE)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    yield server
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with serving(tmp_path_factory.mktemp("studio")) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from studio_answers import KEY, SCALE, TEMPLATE, TOKEN, UUID
+from studio_answers import KEY, SCALE, TEMPLATE, TOKEN, UUID, serving
 
 from tui.backend.studio import StudioClient
 from tui.core import live, views
@@ -29,17 +27,8 @@ from tui.lab.studio import StudioServer
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[StudioServer]:
-    """A practice studio in a thread of its own, because the client blocks."""
-    server = StudioServer(str(tmp_path / "studio.sqlite"), KEY, TOKEN, time_scale=SCALE)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    yield server
-    asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    with serving(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
